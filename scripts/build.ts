@@ -1,0 +1,179 @@
+// Builds the WASM core and the programs into build/:  bun scripts/build.ts [name...]
+// A program is rebuilt only when a file that went into it is newer; the new file replaces the old one by rename, so that
+// a runtime that is about to execute it never sees half a program.
+
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const BUILD = join(ROOT, 'build');
+
+/** A program that `buildPrograms` can make. */
+interface Program {
+  readonly entry: string;
+  /** Pays only where much JavaScript is loaded at start; needs the esm format for top-level await. */
+  readonly bytecode: boolean;
+  /** Further names under which the same file is installed; it looks at the name it was started by. */
+  readonly links: readonly string[];
+}
+
+const PROGRAMS: Readonly<Record<string, Program>> = {
+  'multi-nic': {
+    entry: 'src/cni/main.ts',
+    bytecode: false,
+    links: ['multi-nic-ipam', 'aws-ipvlan'],
+  },
+  'multi-nicd': { entry: 'src/daemon/main.ts', bytecode: true, links: [] },
+  'multi-nic-controller': { entry: 'src/controller/main.ts', bytecode: true, links: [] },
+};
+
+/** Files that decide how everything is built; a change to one of them rebuilds all. */
+const COMMON_INPUTS = ['scripts/build.ts', 'package.json', 'package-lock.json', 'tsconfig.json'];
+
+const CORE_WASM = 'core-wasm/build/core.wasm';
+
+/** What became of one name: `absent` means that its sources are not there yet. */
+export type BuildOutcome = 'built' | 'up-to-date' | 'absent';
+
+/** Where `buildPrograms` puts the program of this name. */
+export function programPath(name: string): string {
+  return join(BUILD, name);
+}
+
+/** The names that `buildPrograms` knows, without the further names of the CNI executable. */
+export function programNames(): string[] {
+  return Object.keys(PROGRAMS);
+}
+
+/**
+ * Builds the WASM core and then the programs named, one after the other. Throws an Error with the compiler's own words
+ * when one does not compile; files of earlier builds are left as they were.
+ */
+export async function buildPrograms(
+  names: readonly string[],
+  report: (name: string, outcome: BuildOutcome) => void = () => undefined,
+): Promise<void> {
+  mkdirSync(BUILD, { recursive: true });
+  report('core.wasm', buildCore());
+  for (const name of names) report(name, await buildProgram(name));
+}
+
+function buildCore(): BuildOutcome {
+  const script = join(ROOT, 'scripts/build-core.ts');
+  if (!existsSync(script)) return 'absent';
+  const sources = [...new Bun.Glob('core-wasm/assembly/**/*').scanSync({ cwd: ROOT })];
+  const inputs = [...sources, 'asconfig.json', 'scripts/build-core.ts', 'package-lock.json'];
+  if (isNewest(join(ROOT, CORE_WASM), inputs)) return 'up-to-date';
+  const child = Bun.spawnSync([process.execPath, script], { cwd: ROOT, stderr: 'pipe' });
+  if (child.exitCode !== 0) throw new Error(`building the core failed\n${child.stderr}`);
+  return 'built';
+}
+
+async function buildProgram(name: string): Promise<BuildOutcome> {
+  const program = PROGRAMS[name];
+  if (program === undefined) {
+    throw new Error(`unknown program '${name}'; known are ${programNames().join(', ')}`);
+  }
+  if (!existsSync(join(ROOT, program.entry))) return 'absent';
+  const output = programPath(name);
+  const inputs = recordedInputs(name);
+  const fresh = inputs !== undefined && isNewest(output, inputs);
+  if (!fresh) await compile(name, program, output);
+  for (const link of program.links) replaceByLink(output, programPath(link));
+  return fresh ? 'up-to-date' : 'built';
+}
+
+async function compile(name: string, program: Program, output: string): Promise<void> {
+  const partial = `${output}.${process.pid}.partial`;
+  try {
+    const built = await Bun.build({
+      entrypoints: [join(ROOT, program.entry)],
+      target: 'bun',
+      format: 'esm',
+      minify: true,
+      bytecode: program.bytecode,
+      metafile: true,
+      define: { 'process.env.MULTI_NIC_VERSION': JSON.stringify(packageVersion()) },
+      // A program started by root must not read settings from whatever folder it is started in.
+      compile: { outfile: partial, autoloadDotenv: false, autoloadBunfig: false },
+    });
+    const inputs = Object.keys(built.metafile?.inputs ?? {})
+      .map((path) => resolve(path))
+      .filter(existsSync); // not the compiler's own virtual modules
+    await Bun.write(inputsFile(name), JSON.stringify(inputs));
+    renameSync(partial, output);
+  } catch (error) {
+    throw new Error(`building ${name} failed\n${explain(error)}`, { cause: error });
+  } finally {
+    rmSync(partial, { force: true });
+  }
+}
+
+/** Bun.build throws an AggregateError whose own message names no file. */
+function explain(error: unknown): string {
+  return error instanceof AggregateError ? error.errors.map(String).join('\n') : String(error);
+}
+
+/** A hard link, so that all names share one copy on disk and in the page cache. */
+function replaceByLink(target: string, name: string): void {
+  if (existsSync(name) && statSync(name).ino === statSync(target).ino) return;
+  const partial = `${name}.${process.pid}.partial`;
+  rmSync(partial, { force: true });
+  linkSync(target, partial);
+  renameSync(partial, name);
+}
+
+function inputsFile(name: string): string {
+  return join(BUILD, '.inputs', `${name}.json`);
+}
+
+/** The files that went into the last build of `name`, or undefined if that is not known. */
+function recordedInputs(name: string): string[] | undefined {
+  const file = inputsFile(name);
+  if (!existsSync(file)) return undefined;
+  const paths: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  if (!Array.isArray(paths)) return undefined;
+  return [...paths.map(String), ...COMMON_INPUTS];
+}
+
+/** True if `output` exists, and every input exists and is not newer. */
+function isNewest(output: string, inputs: readonly string[]): boolean {
+  if (!existsSync(output)) return false;
+  const builtAtMs = statSync(output).mtimeMs;
+  return inputs.every((path) => {
+    const input = resolve(ROOT, path);
+    return existsSync(input) && statSync(input).mtimeMs <= builtAtMs;
+  });
+}
+
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) {
+    return String(manifest.version);
+  }
+  throw new Error('package.json has no version');
+}
+
+if (import.meta.main) {
+  const asked = process.argv.slice(2);
+  const begin = performance.now();
+  try {
+    await buildPrograms(asked.length > 0 ? asked : programNames(), (name, outcome) => {
+      const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+      const what = outcome === 'absent' ? 'skipped, its sources are not there yet' : outcome;
+      console.log(`${seconds.padStart(6)} s  ${name}: ${what}`);
+    });
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exit(1);
+  }
+}
