@@ -1,0 +1,73 @@
+// Makes the images of the controller and the daemon without a container engine:
+//   bun scripts/image.ts [controller] [daemon] [--tag=2.0.0] [--output=build/images] [--prefix=multi-nic.local]
+// One OCI image layout per image, in one tar: import it with `ctr -n k8s.io images import FILE`, or push it with
+// `skopeo copy oci-archive:FILE:TAG docker://…`. The same programs and libraries give the same digest.
+
+import { mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { programPath } from './build.ts';
+import { packImage } from './image/oci.ts';
+import { IMAGE_PREFIX, PRODUCT_IMAGES, type ProductImage, productImage } from './image/recipes.ts';
+
+const ROOT = dirname(import.meta.dir);
+
+/** A written image. */
+export interface WrittenImage {
+  readonly file: string;
+  /** `host/path:tag`. */
+  readonly reference: string;
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
+/** Packs the image from the programs in build/ and writes it to `<output>/<image>.tar`, replacing it at once. */
+export async function writeProductImage(
+  image: ProductImage,
+  o: { tag?: string; output?: string; prefix?: string } = {},
+): Promise<WrittenImage> {
+  const version = packageVersion();
+  const tag = o.tag ?? version;
+  const reference = `${o.prefix ?? IMAGE_PREFIX}/${image}:${tag}`;
+  const packed = packImage(productImage(image, { version: tag, programPath }), reference);
+  const folder = o.output ?? join(ROOT, 'build/images');
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${image}.tar`);
+  await Bun.write(`${file}.partial`, packed.tar);
+  renameSync(`${file}.partial`, file);
+  return { file, reference, digest: packed.digest, sizeBytes: packed.tar.length };
+}
+
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) {
+    return String(manifest.version);
+  }
+  throw new Error('package.json has no version');
+}
+
+function isProductImage(name: string): name is ProductImage {
+  return PRODUCT_IMAGES.some((image) => image === name);
+}
+
+async function main(): Promise<number> {
+  const text = { type: 'string' } as const;
+  const { values, positionals } = parseArgs({
+    options: { tag: text, output: text, prefix: text },
+    allowPositionals: true,
+  });
+  const unknown = positionals.filter((name) => !isProductImage(name));
+  if (unknown.length > 0) {
+    console.error(`unknown image ${unknown.join(', ')}; known are ${PRODUCT_IMAGES.join(', ')}`);
+    return 2;
+  }
+  const asked = positionals.filter(isProductImage);
+  for (const image of asked.length > 0 ? asked : PRODUCT_IMAGES) {
+    const written = await writeProductImage(image, values);
+    const size = (written.sizeBytes / 2 ** 20).toFixed(0);
+    console.log(`${written.reference}  ${written.digest}  ${size} MiB  ${written.file}`);
+  }
+  return 0;
+}
+
+if (import.meta.main) process.exit(await main());
