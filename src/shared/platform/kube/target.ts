@@ -1,0 +1,160 @@
+// Where the API server is and how to prove who we are: in-cluster service account or kubeconfig. The kubeconfig half
+// loads @kubernetes/client-node only when it is used, because importing it costs 100 ms and 40 MB.
+import type { KubeConfig } from '@kubernetes/client-node';
+import type { ApiCredentials, ApiTarget, ApiTls } from './api-target.ts';
+import { createExecCredentials } from './exec-credential.ts';
+
+export interface LoadTargetOptions {
+  /** A kubeconfig file; without it, or when empty, the in-cluster service account is used. */
+  readonly kubeconfigPath?: string | undefined;
+  /** Environment of the process: KUBERNETES_SERVICE_HOST and _PORT are read. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Folder of the mounted service account, for tests. */
+  readonly serviceAccountPath?: string;
+  /** Monotonic ms, for tests. */
+  readonly now?: () => number;
+}
+
+/** Bound tokens are replaced at 80 % of their life; the API machinery's own rule is to read again every minute. */
+const CREDENTIALS_AGE_MS_MAX = 30_000;
+const SERVICE_ACCOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+/** Throws an Error that names the file and the reason when there is no usable configuration. */
+export async function loadApiTarget(o: LoadTargetOptions): Promise<ApiTarget> {
+  const now = o.now ?? (() => performance.now());
+  if (o.kubeconfigPath !== undefined && o.kubeconfigPath !== '') {
+    return await loadKubeconfig(o.kubeconfigPath, o.env, now);
+  }
+  return loadInCluster(o, now);
+}
+
+function loadInCluster(o: LoadTargetOptions, now: () => number): ApiTarget {
+  const host = o.env.KUBERNETES_SERVICE_HOST ?? '';
+  const port = o.env.KUBERNETES_SERVICE_PORT ?? '443';
+  if (host === '') {
+    throw new Error('no kubeconfig is given and KUBERNETES_SERVICE_HOST is not set');
+  }
+  const folder = o.serviceAccountPath ?? SERVICE_ACCOUNT_PATH;
+  return {
+    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    credentials: cached(now, async () => {
+      const [ca, token] = await Promise.all([
+        readText(`${folder}/ca.crt`),
+        readText(`${folder}/token`),
+      ]);
+      return { headers: { authorization: `Bearer ${token.trim()}` }, tls: { ca } };
+    }),
+  };
+}
+
+async function loadKubeconfig(
+  path: string,
+  env: LoadTargetOptions['env'],
+  now: () => number,
+): Promise<ApiTarget> {
+  const { KubeConfig: Config } = await import('@kubernetes/client-node');
+  const load = (): KubeConfig => loadFile(new Config(), path);
+  const config = load();
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) throw new Error(`kubeconfig ${path} has no current cluster`);
+  if (cluster.skipTLSVerify) {
+    throw new Error(
+      `kubeconfig ${path} sets insecure-skip-tls-verify: put certificate-authority-data there`,
+    );
+  }
+  const proxyUrl = cluster.proxyUrl;
+  if (proxyUrl !== undefined && !/^https?:\/\//.test(proxyUrl)) {
+    throw new Error(`kubeconfig ${path} has a proxy-url that is neither http nor https`);
+  }
+  const exec = createExecCredentials({ env, now: Date.now });
+  return {
+    server: cluster.server.replace(/\/+$/, ''),
+    ...(proxyUrl === undefined ? {} : { proxyUrl }),
+    credentials: cached(now, async (refresh) => {
+      if (refresh) exec.forget();
+      const current = load(); // certificates, tokens and their files may have been replaced
+      const user = current.getCurrentUser();
+      if (user?.exec !== undefined && user.exec !== null) {
+        return withExec(await fromConfig(withoutExec(current)), await exec.get(user.exec, path));
+      }
+      return await fromConfig(current);
+    }),
+  };
+}
+
+function loadFile(config: KubeConfig, path: string): KubeConfig {
+  try {
+    config.loadFromFile(path, { onInvalidEntry: 'filter' });
+  } catch (error) {
+    throw new Error(`load kubeconfig ${path}`, { cause: error });
+  }
+  return config;
+}
+
+function withoutExec(config: KubeConfig): KubeConfig {
+  config.users = config.users.map(({ exec: _exec, ...user }) => user);
+  return config;
+}
+
+/** Lets client-node resolve files, inline data, basic and bearer credentials, auth providers and impersonation. */
+async function fromConfig(config: KubeConfig): Promise<ApiCredentials> {
+  const resolved: Parameters<KubeConfig['applyToHTTPSOptions']>[0] & { servername?: string } = {};
+  await config.applyToHTTPSOptions(resolved);
+  const headers = Object.fromEntries(
+    Object.entries(resolved.headers ?? {}).map(([name, value]) => [
+      name.toLowerCase(),
+      String(value).trim(),
+    ]),
+  );
+  const basic = resolved.auth ?? undefined;
+  const authorization =
+    basic === undefined || basic === null ? {} : { authorization: `Basic ${btoa(basic)}` };
+  return {
+    headers: { ...authorization, ...headers },
+    tls: toTls({
+      ca: resolved.ca,
+      cert: resolved.cert,
+      key: resolved.key,
+      serverName: resolved.servername,
+    }),
+  };
+}
+
+function toTls(o: Record<keyof ApiTls, unknown>): ApiTls {
+  const present = Object.entries(o).filter(([, value]) => value !== undefined && value !== null);
+  return Object.fromEntries(
+    present.map(([name, value]) => [name, typeof value === 'string' ? value : String(value)]),
+  );
+}
+
+function withExec(base: ApiCredentials, extra: ApiCredentials): ApiCredentials {
+  return { headers: { ...base.headers, ...extra.headers }, tls: { ...base.tls, ...extra.tls } };
+}
+
+/** Keeps the result for a while; calls that meet share one load; a failed load is not kept. */
+function cached(
+  now: () => number,
+  load: (refresh: boolean) => Promise<ApiCredentials>,
+): ApiTarget['credentials'] {
+  let held: { value: Promise<ApiCredentials>; since: number } | undefined;
+  return (o) => {
+    const refresh = o?.refresh === true;
+    if (held !== undefined && !refresh && now() - held.since < CREDENTIALS_AGE_MS_MAX) {
+      return held.value;
+    }
+    const entry = { value: load(refresh), since: now() };
+    held = entry;
+    entry.value.catch(() => {
+      if (held === entry) held = undefined;
+    });
+    return entry.value;
+  };
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await Bun.file(path).text();
+  } catch (error) {
+    throw new Error(`read ${path}`, { cause: error });
+  }
+}
