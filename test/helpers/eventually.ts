@@ -1,0 +1,28 @@
+// Waits for a fact to become true by asking again, at once at first and then less and less often, for a bounded time.
+
+const WAIT_MS_MAX = 25;
+
+/**
+ * Returns the first value of `probe` that is neither undefined nor false. A throwing probe counts as "not yet".
+ * Fails after `timeoutMs` (default 5 s) naming `what` and the last error.
+ */
+export async function eventually<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+  timeoutMs = 5_000,
+): Promise<Exclude<T, undefined | false>> {
+  const endMs = performance.now() + timeoutMs;
+  let last: unknown = 'still false';
+  for (let waitMs = 0; ; waitMs = Math.min(waitMs * 2 + 0.5, WAIT_MS_MAX)) {
+    try {
+      const value = await probe();
+      if (value !== undefined && value !== false) return value as Exclude<T, undefined | false>;
+    } catch (error) {
+      last = error;
+    }
+    if (performance.now() > endMs) {
+      throw new Error(`not within ${timeoutMs} ms: ${what}`, { cause: last });
+    }
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+}
