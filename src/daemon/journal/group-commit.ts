@@ -1,0 +1,117 @@
+// Groups the writes of concurrent requests into one transaction, because a durable commit costs
+// more than the writes inside it. Knows nothing of what is written.
+import type { Database } from 'bun:sqlite';
+
+/** A change to the journal; runs inside a transaction and may throw to take only itself back. */
+export type JournalWrite = (db: Database) => void;
+
+interface Job {
+  readonly write: JournalWrite;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Writes per transaction; more wait for the next one, so that no commit blocks for long. */
+const JOBS_PER_COMMIT_MAX = 256;
+
+/** Counts of what was committed, for metrics. */
+export interface CommitCounts {
+  commits: number;
+  writes: number;
+  failures: number;
+}
+
+/** Collects the writes of one turn of the event loop and commits them together. */
+export class GroupCommit {
+  readonly counts: CommitCounts = { commits: 0, writes: 0, failures: 0 };
+  readonly #db: Database;
+  readonly #begin: () => void;
+  #waiting: Job[] = [];
+  #isScheduled = false;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#begin = () => db.run('BEGIN IMMEDIATE');
+  }
+
+  /** Resolves when the change is durable; rejects, with nothing changed, when it is not. */
+  submit(write: JournalWrite): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ write, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Commits everything that waits, now. */
+  flush(): void {
+    while (this.#waiting.length > 0) this.#commitNext();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    // Not a microtask: all requests read in this turn of the loop shall share the commit.
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#commitNext();
+      if (this.#waiting.length > 0) this.#schedule();
+    });
+  }
+
+  #commitNext(): void {
+    const jobs = this.#waiting.splice(0, JOBS_PER_COMMIT_MAX);
+    if (jobs.length === 0) return;
+    const error = this.#tryCommit(jobs);
+    if (error === undefined) {
+      for (const job of jobs) job.resolve();
+      return;
+    }
+    if (jobs.length === 1 || error.isShared) {
+      for (const job of jobs) job.reject(error.cause);
+      return;
+    }
+    // One of them was refused: give each its own transaction, so that only that one fails.
+    for (const job of jobs) {
+      const own = this.#tryCommit([job]);
+      if (own === undefined) job.resolve();
+      else job.reject(own.cause);
+    }
+  }
+
+  /** `isShared`: the failure is that of the file, not of one write. */
+  #tryCommit(jobs: readonly Job[]): { cause: unknown; isShared: boolean } | undefined {
+    let isInside = false;
+    try {
+      this.#begin();
+      isInside = true;
+      for (const job of jobs) job.write(this.#db);
+      isInside = false;
+      this.#db.run('COMMIT');
+      this.counts.commits += 1;
+      this.counts.writes += jobs.length;
+      return undefined;
+    } catch (cause) {
+      this.counts.failures += 1;
+      const isShared = !isInside || isFileError(cause);
+      const stuck = this.#rollBack();
+      return stuck === undefined ? { cause, isShared } : { cause: stuck, isShared: true };
+    }
+  }
+
+  /** SQLite has already rolled back after some errors (disk full among them). */
+  #rollBack(): unknown {
+    if (!this.#db.inTransaction) return undefined;
+    try {
+      this.#db.run('ROLLBACK');
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  }
+}
+
+/** Errors of the file or the disk under it: retrying the other writes at once cannot help. */
+function isFileError(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /^SQLITE_(FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|NOMEM|BUSY|LOCKED)/.test(code);
+}
