@@ -1,0 +1,91 @@
+// What planning found and cannot put right: facts first, the sentence is built last and only here.
+
+export type Problem =
+  | { readonly kind: 'interface-indices-exhausted'; readonly netAddresses: readonly string[] }
+  | {
+      readonly kind: 'host-indices-exhausted';
+      readonly netAddress: string;
+      readonly hosts: readonly string[];
+    }
+  | {
+      readonly kind: 'host-block-zero';
+      readonly netAddress: string;
+      readonly hosts: readonly string[];
+    }
+  | {
+      readonly kind: 'index-conflict';
+      readonly netAddress: string;
+      readonly hostIndex: number;
+      readonly hosts: readonly string[];
+      readonly sources: readonly string[];
+    }
+  | {
+      readonly kind: 'records-disagree';
+      readonly netAddress: string;
+      readonly hostName: string;
+      readonly indices: readonly number[];
+    }
+  | {
+      readonly kind: 'index-held-twice';
+      readonly netAddress: string;
+      readonly hostIndex: number;
+      readonly hosts: readonly string[];
+    }
+  | {
+      readonly kind: 'index-outside';
+      readonly netAddress: string;
+      readonly hostName: string;
+      readonly hostIndex: number;
+    }
+  | {
+      readonly kind: 'interface-conflict';
+      readonly netAddresses: readonly string[];
+      readonly interfaceIndices: readonly number[];
+    }
+  | {
+      readonly kind: 'block-excluded';
+      readonly netAddress: string;
+      readonly hosts: readonly string[];
+    }
+  | {
+      readonly kind: 'net-too-small';
+      readonly netAddress: string;
+      readonly hostBits: number;
+    }
+  | { readonly kind: 'record-unreadable'; readonly record: string };
+
+const NAMES_MAX = 10;
+
+/** Names for people: at most ten, and how many more there are. */
+export function listNames(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_MAX).join(', ');
+  return names.length <= NAMES_MAX ? shown : `${shown} and ${names.length - NAMES_MAX} more`;
+}
+
+/** One sentence for conditions and logs. */
+export function describeProblem(problem: Problem): string {
+  switch (problem.kind) {
+    case 'interface-indices-exhausted':
+      return `no interface index is left for ${listNames(problem.netAddresses)}: raise interfaceBlock`;
+    case 'host-indices-exhausted':
+      return `no host index is left in ${problem.netAddress} for ${listNames(problem.hosts)}`;
+    case 'host-block-zero':
+      return `hostBlock is 0, so ${problem.netAddress} serves one host only, not ${listNames(problem.hosts)}`;
+    case 'index-conflict':
+      return `host index ${problem.hostIndex} in ${problem.netAddress} is recorded for ${listNames(problem.hosts)} (${problem.sources.join(', ')})`;
+    case 'records-disagree':
+      return `records give ${problem.hostName} the host indices ${problem.indices.join(' and ')} in ${problem.netAddress}`;
+    case 'index-held-twice':
+      return `host index ${problem.hostIndex} in ${problem.netAddress} is published for ${listNames(problem.hosts)}`;
+    case 'index-outside':
+      return `host index ${problem.hostIndex} of ${problem.hostName} in ${problem.netAddress} is outside the division`;
+    case 'interface-conflict':
+      return `interface indices ${problem.interfaceIndices.join(', ')} are recorded for ${listNames(problem.netAddresses)} in contradiction`;
+    case 'block-excluded':
+      return `excludeCIDRs covers the blocks that ${listNames(problem.hosts)} already use in ${problem.netAddress}; they keep them`;
+    case 'net-too-small':
+      return `${problem.netAddress} has no room for ${problem.hostBits} host bits`;
+    case 'record-unreadable':
+      return `${problem.record} does not fit the division of the network`;
+  }
+}
