@@ -1,0 +1,123 @@
+// HostNet over rtnetlink. Links and routes of the host namespace; pods' namespaces are opened
+// here and worked on in netlink-netns.ts.
+import { DomainError } from '../../shared/model/errors.ts';
+import type {
+  FailedRoute,
+  HostLink,
+  HostNet,
+  HostNetEvent,
+  HostRoute,
+  NetnsHandle,
+} from './host-net.ts';
+import * as k from './netlink/constants.ts';
+import { dumpAddresses, dumpLinks, dumpRoutes } from './netlink/dumps.ts';
+import type { LinkRecord } from './netlink/link.ts';
+import { NetlinkSocket } from './netlink/socket.ts';
+import { openNetlinkNetns } from './netlink-netns.ts';
+import { changeHostRoutes } from './netlink-routes.ts';
+import { watchNetlink } from './netlink-watch.ts';
+import { inNetns, NetnsFile, OWN_NETNS_PATH } from './netns-file.ts';
+
+/** HostNet on the calling thread's namespace, or on that at `netnsPath`. */
+export function openNetlinkHostNet(o: { netnsPath?: string } = {}): HostNet {
+  return new NetlinkHostNet(o.netnsPath ?? OWN_NETNS_PATH);
+}
+
+class NetlinkHostNet implements HostNet {
+  /** Where this thread lives and always returns to. */
+  readonly #home: NetnsFile;
+  /** The namespace called the host's; the same as home but for tests and simulated hosts. */
+  readonly #host: NetnsFile;
+  readonly #socket: NetlinkSocket;
+
+  constructor(netnsPath: string) {
+    this.#home = NetnsFile.open(OWN_NETNS_PATH);
+    this.#host = NetnsFile.open(netnsPath);
+    this.#socket = this.#openSocket(this.#host);
+  }
+
+  links(): HostLink[] {
+    const addresses = dumpAddresses(this.#socket);
+    return dumpLinks(this.#socket)
+      .map((link) => ({ ...toHostLink(link), addresses: addresses.get(link.index) ?? [] }))
+      .sort((a, b) => a.index - b.index);
+  }
+
+  routes({ protocol, table = k.RT_TABLE_MAIN }: { protocol: number; table?: number }): HostRoute[] {
+    const records = dumpRoutes(this.#socket, { protocol, table });
+    return records.flatMap(({ destination, nexthops }) =>
+      nexthops.map((hop) => ({ destination, ...hop, table, protocol })),
+    );
+  }
+
+  defaultRoutes(): { family: 4 | 6; interfaceIndex: number; metric: number }[] {
+    const records = dumpRoutes(this.#socket, { protocol: 0, table: k.RT_TABLE_MAIN });
+    return records
+      .filter((record) => record.destination.endsWith('/0'))
+      .flatMap(({ destination, metric, nexthops }) => {
+        const family = destination.includes(':') ? 6 : 4;
+        return nexthops.map(({ interfaceIndex }) => ({ family, interfaceIndex, metric }) as const);
+      });
+  }
+
+  changeRoutes(o: { add: readonly HostRoute[]; remove: readonly HostRoute[] }): {
+    failed: FailedRoute[];
+  } {
+    return changeHostRoutes(this.#socket, { ...o, own: (key) => this.routes(key) });
+  }
+
+  openNetns(path: string): NetnsHandle {
+    const netns = NetnsFile.open(path);
+    try {
+      if (netns.id === this.#host.id || netns.id === this.#home.id) {
+        const details = { netns: path };
+        throw new DomainError('netns-invalid', `${path} is the host's own namespace`, { details });
+      }
+      const socket = this.#openSocket(netns);
+      return openNetlinkNetns({ netns, socket, hostSocket: this.#socket, host: this.#host });
+    } catch (error) {
+      netns[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  watch(onEvent: (what: HostNetEvent) => void, signal: AbortSignal): Promise<void> {
+    const groups = [
+      k.RTNLGRP_LINK,
+      k.RTNLGRP_IPV4_IFADDR,
+      k.RTNLGRP_IPV6_IFADDR,
+      k.RTNLGRP_IPV4_ROUTE,
+      k.RTNLGRP_IPV6_ROUTE,
+    ];
+    return watchNetlink(this.#openSocket(this.#host, groups), onEvent, signal);
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+    this.#host[Symbol.dispose]();
+    this.#home[Symbol.dispose]();
+  }
+
+  #openSocket(target: NetnsFile, groups: readonly number[] = []): NetlinkSocket {
+    if (target.id === this.#home.id) return new NetlinkSocket({ groups });
+    return inNetns({ target, home: this.#home }, () => new NetlinkSocket({ groups }));
+  }
+}
+
+function toHostLink(link: LinkRecord): Omit<HostLink, 'addresses'> {
+  // A veth's IFLA_LINK is its other end, and what is elsewhere has no index here.
+  const isParent = link.kind !== 'veth' && !link.isLinkElsewhere;
+  return {
+    index: link.index,
+    name: link.name,
+    kind: link.kind,
+    mtu: link.mtu,
+    mac: link.mac,
+    up: (link.flags & k.IFF_UP) !== 0,
+    running: (link.flags & k.IFF_RUNNING) !== 0,
+    loopback: (link.flags & k.IFF_LOOPBACK) !== 0,
+    parentIndex: isParent ? link.linkIndex : 0,
+    masterIndex: link.masterIndex,
+    group: link.group,
+  };
+}

@@ -1,0 +1,163 @@
+// Link messages: what is sent to make, find, regroup and remove links, and how a link that the
+// kernel describes is read.
+//
+//   ifinfomsg  +0 u8 family  +2 u16 hardware type  +4 i32 index  +8 u32 flags  +12 u32 change mask
+import type { SlaveKind } from '../host-net.ts';
+import type { NetlinkBatch } from './batch.ts';
+import * as k from './constants.ts';
+import {
+  type Attribute,
+  bytesIn,
+  eachAttribute,
+  type NetlinkMessage,
+  numberIn,
+  textIn,
+} from './reader.ts';
+
+const modeNumbers = {
+  ipvlan: { l2: 0, l3: 1, l3s: 2 },
+  macvlan: { private: 1, vepa: 2, bridge: 4, passthru: 8 },
+} as const;
+
+/** A link as the kernel describes it. */
+export interface LinkRecord {
+  readonly index: number;
+  readonly name: string;
+  readonly kind: string;
+  readonly mode: string;
+  readonly flags: number;
+  readonly mtu: number;
+  readonly mac: string;
+  readonly group: number;
+  /** IFLA_LINK, or 0; an index in another namespace if `isLinkElsewhere`. */
+  readonly linkIndex: number;
+  readonly isLinkElsewhere: boolean;
+  readonly masterIndex: number;
+}
+
+/** A link to be made in the socket's namespace on a master in the namespace `masterNetnsId`. */
+export interface NewLink {
+  readonly name: string;
+  readonly masterIndex: number;
+  readonly masterNetnsId: number;
+  readonly link: SlaveKind;
+  /** 0 leaves it to the kernel, which takes the master's. */
+  readonly mtu: number;
+  readonly group: number;
+}
+
+function ifinfomsg(o: { index?: number; flags?: number } = {}): Uint8Array {
+  const view = new DataView(new ArrayBuffer(16));
+  view.setInt32(4, o.index ?? 0, true);
+  view.setUint32(8, o.flags ?? 0, true);
+  view.setUint32(12, o.flags ?? 0, true);
+  return new Uint8Array(view.buffer);
+}
+
+/** Makes a link and sets it up in the same message; EEXIST if the name is taken. */
+export function addNewLink(batch: NetlinkBatch, o: NewLink): void {
+  const header = ifinfomsg({ flags: k.IFF_UP });
+  const flags = k.NLM_F_CREATE | k.NLM_F_EXCL;
+  batch.add({ type: k.RTM_NEWLINK, flags, header }, (out) => {
+    out.text(k.IFLA_IFNAME, o.name);
+    out.u32(k.IFLA_LINK, o.masterIndex);
+    out.u32(k.IFLA_LINK_NETNSID, o.masterNetnsId);
+    out.u32(k.IFLA_GROUP, o.group);
+    if (o.mtu > 0) out.u32(k.IFLA_MTU, o.mtu);
+    out.nested(k.IFLA_LINKINFO, (info) => {
+      info.text(k.IFLA_INFO_KIND, o.link.kind);
+      info.nested(k.IFLA_INFO_DATA, (data) => {
+        if (o.link.kind === 'ipvlan') data.u16(k.IFLA_IPVLAN_MODE, modeNumbers.ipvlan[o.link.mode]);
+        else data.u32(k.IFLA_MACVLAN_MODE, modeNumbers.macvlan[o.link.mode]);
+      });
+    });
+  });
+}
+
+/** Asks for one link, by index or by name; ENODEV if there is none. */
+export function addGetLink(batch: NetlinkBatch, o: { index: number } | { name: string }): void {
+  const header = 'index' in o ? ifinfomsg({ index: o.index }) : ifinfomsg();
+  batch.add({ type: k.RTM_GETLINK, flags: 0, header }, (out) => {
+    if ('name' in o) out.text(k.IFLA_IFNAME, o.name);
+    out.u32(k.IFLA_EXT_MASK, k.RTEXT_FILTER_SKIP_STATS);
+  });
+}
+
+/** Asks for all links; for a dump. */
+export function addDumpLinks(batch: NetlinkBatch): void {
+  batch.add({ type: k.RTM_GETLINK, flags: 0, header: ifinfomsg() }, (out) => {
+    out.u32(k.IFLA_EXT_MASK, k.RTEXT_FILTER_SKIP_STATS);
+  });
+}
+
+/** Moves a link into another group. */
+export function addSetGroup(batch: NetlinkBatch, o: { index: number; group: number }): void {
+  const header = ifinfomsg({ index: o.index });
+  batch.add({ type: k.RTM_NEWLINK, flags: 0, header }, (out) => out.u32(k.IFLA_GROUP, o.group));
+}
+
+/**
+ * Removes all links of a group with one wait for the kernel's grace period. Throws RangeError for
+ * group 0, which is every link that nobody grouped (the kernel refuses it too).
+ */
+export function addDeleteGroup(batch: NetlinkBatch, group: number): void {
+  if (group === 0) throw new RangeError('group 0 is never removed as a whole');
+  batch.add({ type: k.RTM_DELLINK, flags: 0, header: ifinfomsg() }, (out) => {
+    out.u32(k.IFLA_GROUP, group);
+  });
+}
+
+/** Reads a link message; undefined for messages of another type. */
+export function readLink(message: NetlinkMessage): LinkRecord | undefined {
+  if (message.type !== k.RTM_NEWLINK) return undefined;
+  const { view, start, end } = message;
+  const index = view.getInt32(start + 4, true);
+  const attributes = new Map<number, Attribute>();
+  eachAttribute({ view, start: start + 16, end }, (a) => attributes.set(a.type, a));
+  const number = (type: number): number => {
+    const attribute = attributes.get(type);
+    return attribute === undefined ? 0 : numberIn(attribute);
+  };
+  const name = attributes.get(k.IFLA_IFNAME);
+  const address = attributes.get(k.IFLA_ADDRESS);
+  const isLinkElsewhere = attributes.has(k.IFLA_LINK_NETNSID);
+  // Kernels before 5.11 leave IFLA_LINK out when both indices happen to be equal.
+  const linkIndex = attributes.has(k.IFLA_LINK) || !isLinkElsewhere ? number(k.IFLA_LINK) : index;
+  return {
+    index,
+    name: name === undefined ? '' : textIn(name),
+    ...readKind(attributes.get(k.IFLA_LINKINFO)),
+    flags: view.getUint32(start + 8, true),
+    mtu: number(k.IFLA_MTU),
+    mac: address === undefined ? '' : macText(bytesIn(address)),
+    group: number(k.IFLA_GROUP),
+    linkIndex,
+    isLinkElsewhere,
+    masterIndex: number(k.IFLA_MASTER),
+  };
+}
+
+function readKind(info: Attribute | undefined): { kind: string; mode: string } {
+  let kind = '';
+  let data: Attribute | undefined;
+  if (info !== undefined) {
+    eachAttribute(info, (attribute) => {
+      if (attribute.type === k.IFLA_INFO_KIND) kind = textIn(attribute);
+      if (attribute.type === k.IFLA_INFO_DATA) data = attribute;
+    });
+  }
+  let mode = '';
+  if (data !== undefined && (kind === 'ipvlan' || kind === 'macvlan')) {
+    const names = Object.entries(modeNumbers[kind]);
+    eachAttribute(data, (attribute) => {
+      // The mode has number 1 in both kinds.
+      if (attribute.type !== k.IFLA_MACVLAN_MODE) return;
+      mode = names.find(([, number]) => number === numberIn(attribute))?.[0] ?? '';
+    });
+  }
+  return { kind, mode };
+}
+
+function macText(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
