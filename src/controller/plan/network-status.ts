@@ -1,0 +1,121 @@
+// The status of a network: the original's six members with their meaning (spec api 1.2, 3.3) and
+// conditions that say why. Written only when something but the time differs.
+import type { Condition } from '../../shared/model/objects/meta.ts';
+import type { MultiNicNetworkStatus } from '../../shared/model/objects/multi-nic-network.ts';
+import { type Finding, mergeConditions, shorten } from './conditions.ts';
+import { sortKeys } from './go-json.ts';
+import type { RouteFinding } from './routes.ts';
+
+/** Types of the conditions that the controller writes on networks. */
+export const NETWORK_CONDITIONS = [
+  'Ready',
+  'Accepted',
+  'IndicesAllocated',
+  'NadsReady',
+  'CidrWritten',
+  'RoutesReady',
+  'Drained',
+] as const;
+export type NetworkConditionType = (typeof NETWORK_CONDITIONS)[number];
+
+export interface NetworkFinding extends Finding {
+  readonly type: NetworkConditionType;
+}
+
+export interface StatusInput {
+  readonly previous: MultiNicNetworkStatus | undefined;
+  readonly generation: number;
+  /** RFC 3339. */
+  readonly nowText: string;
+  /** Without `Ready`, which follows from them. */
+  readonly findings: readonly NetworkFinding[];
+  readonly routes: RouteFinding;
+  readonly computeResults: readonly { readonly netAddress: string; readonly numOfHosts: number }[];
+  readonly discovery: {
+    readonly existDaemon: number;
+    readonly infoAvailable: number;
+    readonly cidrProcessed: number;
+  };
+  /** Undefined leaves what is published as it is. */
+  readonly interfaceIndices:
+    | readonly { readonly netAddress: string; readonly interfaceIndex: number }[]
+    | undefined;
+}
+
+/** Reasons that stand for waiting, not for failing. */
+const WAITING: ReadonlySet<string> = new Set([
+  'WaitingForHosts',
+  'WaitingForNadKind',
+  'Retrying',
+  'Assigning',
+]);
+/** Without these a network does not work; the others inform. */
+const DECISIVE: readonly NetworkConditionType[] = ['Accepted', 'IndicesAllocated', 'NadsReady'];
+
+/** The status to write, or undefined when the stored one says the same. */
+export function planNetworkStatus(input: StatusInput): MultiNicNetworkStatus | undefined {
+  const { previous } = input;
+  const failures = input.findings.filter(
+    ({ type, status }) => DECISIVE.includes(type) && status !== 'True',
+  );
+  const conditions = mergeConditions(
+    previous?.conditions ?? [],
+    [toReady(failures), ...input.findings],
+    { nowText: input.nowText, generation: input.generation, own: NETWORK_CONDITIONS },
+  );
+  const isWaiting = failures.every(({ reason }) => WAITING.has(reason));
+  const next = {
+    ...previous,
+    computeResults: [...input.computeResults],
+    discovery: input.discovery,
+    configStatus: toConfigStatus(failures.length, isWaiting),
+    routeStatus: input.routes.status,
+    message: toMessage(failures, input.routes),
+    observedGeneration: input.generation,
+    ...(input.interfaceIndices === undefined
+      ? {}
+      : { interfaceIndices: [...input.interfaceIndices] }),
+    conditions,
+  };
+  if (previous?.lastSyncTime !== undefined && isSame(previous, next)) return undefined;
+  return { ...next, lastSyncTime: input.nowText };
+}
+
+function toConfigStatus(failureCount: number, isWaiting: boolean): string {
+  if (failureCount === 0) return 'Success'; // also for N/A routes (W-50) and ones not reported yet
+  return isWaiting ? 'WaitForConfig' : 'Failed';
+}
+
+/** Empty when all is well: old messages do not stay (W-51). */
+function toMessage(failures: readonly NetworkFinding[], routes: RouteFinding): string {
+  const messages = failures.map(({ message }) => message);
+  return shorten([...messages, routes.message].filter((message) => message !== '').join('; '));
+}
+
+function toReady(failures: readonly NetworkFinding[]): NetworkFinding {
+  const [first] = failures;
+  if (first === undefined) {
+    const message = 'pods can be attached to this network';
+    return { type: 'Ready', status: 'True', reason: 'Ready', message };
+  }
+  const message = failures.map((finding) => finding.message).join('; ');
+  return { type: 'Ready', status: 'False', reason: first.reason, message };
+}
+
+function isSame(a: MultiNicNetworkStatus, b: MultiNicNetworkStatus): boolean {
+  return canonical(a) === canonical(b);
+}
+
+/** The order of results and conditions has no meaning, and the time of writing is no content. */
+function canonical(status: MultiNicNetworkStatus): string {
+  const { lastSyncTime: _lastSyncTime, ...content } = status;
+  const byType = new Map((status.conditions ?? []).map((item: Condition) => [item.type, item]));
+  const byNet = new Map((status.computeResults ?? []).map((item) => [item.netAddress, item]));
+  return JSON.stringify(
+    sortKeys({
+      ...content,
+      conditions: Object.fromEntries(byType),
+      computeResults: Object.fromEntries(byNet),
+    }),
+  );
+}

@@ -1,0 +1,44 @@
+// What the original's `routeStatus` says, from what the daemons report of themselves. Daemons set their
+// own routes (design D4); the controller only counts. A host that does not report is Unknown, never
+// Success (W-46, W-47, W-58).
+import { listNames } from './problem.ts';
+
+export type RouteStatus = 'N/A' | 'WaitForRoutes' | 'Unknown' | 'Success' | 'Failed';
+
+/** Condition that a daemon sets on its HostInterface once all its routes are as planned. */
+export const ROUTES_CONDITION = 'RoutesReady';
+
+export interface RouteHost {
+  readonly name: string;
+  /** Status of its `RoutesReady` condition; undefined when it has none. */
+  readonly routes: 'True' | 'False' | 'Unknown' | undefined;
+}
+
+export interface RouteFinding {
+  readonly status: RouteStatus;
+  /** The original's words where it has any, with the names of the hosts (spec api 3.3.5). */
+  readonly message: string;
+}
+
+/** `hosts`: those with an index in the network. */
+export function planRouteStatus(isRouted: boolean, hosts: readonly RouteHost[]): RouteFinding {
+  if (!isRouted) return { status: 'N/A', message: '' };
+  if (hosts.length < 2) return { status: 'Success', message: '' }; // no peers, so no routes
+  const named = (routes: RouteHost['routes']): string[] =>
+    hosts.filter((host) => host.routes === routes).map((host) => host.name);
+  const failed = named('False');
+  if (failed.length > 0) {
+    const message = `some route cannot be applied, need attention: ${listNames(failed)}`;
+    return { status: 'Failed', message };
+  }
+  const silent = named(undefined);
+  if (silent.length > 0) {
+    const message = `some daemon cannot be connected: no report of routes from ${listNames(silent)}`;
+    return { status: 'Unknown', message };
+  }
+  const waiting = named('Unknown');
+  if (waiting.length > 0) {
+    return { status: 'WaitForRoutes', message: `waiting for route update: ${listNames(waiting)}` };
+  }
+  return { status: 'Success', message: '' };
+}
