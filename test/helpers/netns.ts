@@ -61,7 +61,8 @@ export class NetnsWorld implements Disposable {
   /** Removes a namespace's path. The namespace itself goes with its last open handle. */
   removeNetns(netns: TestNetns): void {
     if (!this.#namespaces.delete(netns.name)) throw new Error(`no namespace ${netns.name}`);
-    run(['umount', netns.path]);
+    // Lazily, as runtimes do: a process may have the file open.
+    run(['umount', '--lazy', netns.path]);
     rmSync(netns.path);
   }
 
@@ -91,7 +92,7 @@ export class NetnsWorld implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { path } of this.#namespaces.values()) tryRun(['umount', path]);
+    for (const { path } of this.#namespaces.values()) tryRun(['umount', '--lazy', path]);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

@@ -23,6 +23,9 @@ import {
   removeFakeLinks,
 } from './fake-netns.ts';
 
+/** The path of the in-memory host's own namespace. */
+export const OWN_PATH = '/fake/host';
+
 /** What a test says about a NIC; everything else has a default. */
 export type FakeLink = Partial<Omit<HostLink, 'index' | 'addresses'>> & {
   readonly name: string;
@@ -35,6 +38,10 @@ interface DefaultRoute {
   readonly interfaceIndex: number;
   readonly metric: number;
 }
+
+const NOT_A_NAMESPACE = 'not-a-namespace';
+/** Protocols of the kernel and of administrators; see HostNet.changeRoutes. */
+const SYSTEM_PROTOCOL_MAX = 4;
 
 /** An in-memory host. The methods below `disposed` are the test's hands on the "kernel". */
 export class FakeHostNet implements HostNet {
@@ -66,6 +73,9 @@ export class FakeHostNet implements HostNet {
   changeRoutes(o: { add: readonly HostRoute[]; remove: readonly HostRoute[] }): {
     failed: FailedRoute[];
   } {
+    for (const { protocol } of [...o.add, ...o.remove]) {
+      if (protocol <= SYSTEM_PROTOCOL_MAX || protocol > 255) throw new RangeError('not ours');
+    }
     const failed: FailedRoute[] = [];
     for (const route of o.add) {
       const errno = this.#addErrno(route);
@@ -81,12 +91,15 @@ export class FakeHostNet implements HostNet {
   }
 
   openNetns(path: string): NetnsHandle {
-    const netns = this.#netns.get(path);
     const details = { netns: path };
+    if (path === OWN_PATH) {
+      throw new DomainError('netns-invalid', `${path} is the host's own namespace`, { details });
+    }
+    const netns = this.#netns.get(path);
     if (netns === undefined) {
       throw new DomainError('netns-gone', `there is no network namespace at ${path}`, { details });
     }
-    if (netns.id === 'not-a-namespace') {
+    if (netns.id === NOT_A_NAMESPACE) {
       throw new DomainError('netns-invalid', `${path} is not a network namespace`, { details });
     }
     return openFakeNetns(netns, {
@@ -188,7 +201,7 @@ export class FakeHostNet implements HostNet {
 
   /** A file at `path` that is no network namespace. */
   addInvalidNetns(path: string): void {
-    this.#netns.set(path, createFakeNetns('not-a-namespace'));
+    this.#netns.set(path, createFakeNetns(NOT_A_NAMESPACE));
   }
 
   /** The path disappears; open handles stay usable, as with the kernel's. */

@@ -105,7 +105,9 @@ function createLinks(
 }
 
 function createLink(netns: FakeNetns, masters: FakeMasters, request: PodLinkRequest): void {
-  const master = masters.link(request.parentIndex);
+  const found = masters.link(request.parentIndex);
+  const isOther = request.parentName !== undefined && request.parentName !== found?.name;
+  const master = isOther ? undefined : found;
   const refuse = (step: LinkStep, errno: string | undefined, subject?: string): void => {
     const refusal = masters.takeFault(request.name, step) ?? errno;
     if (refusal === undefined) return;
@@ -117,8 +119,7 @@ function createLink(netns: FakeNetns, masters: FakeMasters, request: PodLinkRequ
       ...(subject === undefined ? {} : { subject }),
     });
   };
-  const isOther = request.parentName !== undefined && request.parentName !== master?.name;
-  refuse('master', master === undefined || isOther ? 'ENODEV' : undefined);
+  refuse('master', master === undefined ? 'ENODEV' : undefined);
   if (master === undefined) return;
   refuse('create', createErrno(netns, master, masters.slaves(master.index), request));
   netns.lastIndex += 1;

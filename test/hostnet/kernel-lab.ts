@@ -1,0 +1,61 @@
+// Test equipment: the contract suite's world around the real kernel. "The host" is a namespace of
+// its own, whose NICs are veths to a switch namespace, so the machine's own network is not touched.
+import type { HostNet } from '../../src/daemon/hostnet/host-net.ts';
+import { NetnsWorld, type TestNetns } from '../helpers/netns.ts';
+import type { HostNetLab } from './lab.ts';
+
+/** A fresh host; `open` gives the back end under test for the namespace at a path. */
+export function createKernelLab(open: (netnsPath: string) => HostNet): HostNetLab {
+  const world = new NetnsWorld();
+  const host = world.addNetns('host');
+  const wire = world.addNetns('wire');
+  const pods = new Map<string, TestNetns>();
+  const hostNet = open(host.path);
+  const ip = (...args: string[]): string => world.ip(host, args);
+  const podOf = (path: string): TestNetns => pods.get(path) ?? { name: '', path };
+  return {
+    hostNet,
+    hostPath: host.path,
+    ordinaryPath: import.meta.path,
+    addNic: ({ name, mtu, addresses = [] }) => {
+      world.addVeth({ netns: host, name }, { netns: wire, name });
+      if (mtu !== undefined) ip('link', 'set', name, 'mtu', String(mtu));
+      for (const address of addresses) addAddress(world, host, name, address);
+    },
+    setNicDown: (name) => void ip('link', 'set', name, 'down'),
+    addNicAddress: (name, address) => addAddress(world, host, name, address),
+    removeNic: (name) => void ip('link', 'del', name),
+    addForeignRoute: ({ destination, via, interfaceName }) => {
+      ip('route', 'add', destination, 'via', via, 'dev', interfaceName, 'proto', 'static');
+    },
+    addDefaultRoute: ({ via, interfaceName, metric }) => {
+      const route = ['default', 'via', via, 'dev', interfaceName, 'metric', String(metric)];
+      ip(via.includes(':') ? '-6' : '-4', 'route', 'add', ...route);
+    },
+    addNetns: (name) => {
+      const netns = world.addNetns(`pod-${name}`);
+      pods.set(netns.path, netns);
+      return netns.path;
+    },
+    removeNetns: (path) => world.removeNetns(podOf(path)),
+    addPodLink: (path, name) => {
+      const far = { netns: wire, name: `far${pods.size}-${name}` };
+      world.addVeth({ netns: podOf(path), name }, far);
+    },
+    addForeignSlave: (path, { name, nic, link }) => {
+      const slave = ['name', `tmp${name}`, 'netns', path, 'type', link.kind, 'mode', link.mode];
+      ip('link', 'add', 'link', nic, ...slave);
+      world.ip(podOf(path), ['link', 'set', `tmp${name}`, 'name', name]);
+    },
+    [Symbol.dispose]: () => {
+      hostNet[Symbol.dispose]();
+      world[Symbol.dispose]();
+    },
+  };
+}
+
+/** IPv6 without duplicate detection, so that the address can be used at once. */
+function addAddress(world: NetnsWorld, host: TestNetns, name: string, address: string): void {
+  const options = address.includes(':') ? ['nodad'] : [];
+  world.ip(host, ['address', 'add', address, 'dev', name, ...options]);
+}

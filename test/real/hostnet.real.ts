@@ -1,0 +1,20 @@
+// The netlink back end against this machine's kernel. ipvlan, which many kernels lack, is tested
+// in a virtual machine by ipvlan.real.ts.
+import { openNetlinkHostNet } from '../../src/daemon/hostnet/netlink-host-net.ts';
+import { netnsObstacle } from '../helpers/netns.ts';
+import { requirement } from '../helpers/requirement.ts';
+import { describeHostNetContract } from '../hostnet/contract.ts';
+import { createKernelLab } from '../hostnet/kernel-lab.ts';
+
+if (requirement('hostnet: netlink back end', netnsObstacle())) {
+  describeHostNetContract({
+    name: 'netlink',
+    kinds: [
+      { kind: 'macvlan', mode: 'bridge' },
+      { kind: 'macvlan', mode: 'private' },
+      { kind: 'macvlan', mode: 'vepa' },
+      { kind: 'macvlan', mode: 'passthru' },
+    ],
+    createLab: () => createKernelLab((netnsPath) => openNetlinkHostNet({ netnsPath })),
+  });
+}
