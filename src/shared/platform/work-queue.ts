@@ -250,7 +250,7 @@ class KeyedQueue implements WorkQueue {
     if (this.#inFlight.size === 0) return;
     const timer = new AbortController();
     const late = this.#clock.sleep(this.#options.deadlineMs, timer.signal).then(
-      () => this.#options.log.error('reconcilers still running at shutdown', this.stats()),
+      () => this.#options.log.error('reconcilers still running at shutdown', { ...this.stats() }),
       () => undefined, // all ended in time
     );
     await Promise.race([Promise.allSettled(this.#inFlight), late]);

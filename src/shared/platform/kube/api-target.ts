@@ -20,8 +20,8 @@ export interface ApiTarget {
   readonly unixPath?: string;
   /** Proxy of the kubeconfig, http or https. */
   readonly proxyUrl?: string;
-  /** Credentials for the next request. `refresh` after a 401: forget what was cached. */
-  credentials(o?: { refresh: boolean }): Promise<ApiCredentials>;
+  /** Credentials for the next request; without it there are none. `refresh` after a 401: forget the cached ones. */
+  credentials?(o?: { refresh: boolean }): Promise<ApiCredentials>;
 }
 
 /** For servers without TLS and credentials of a fixed kind: tests, and `kubectl proxy`. */

@@ -5,7 +5,7 @@ import { systemClock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import type { KubeClient } from './client.ts';
 import { isKubeError } from './errors.ts';
-import { leases } from './resource.ts';
+import { LEASES } from './resource.ts';
 
 export interface LeaderOptions {
   readonly client: KubeClient;
@@ -48,7 +48,7 @@ function assertTimes(o: LeaderOptions): void {
 type Lease = NonNullable<Awaited<ReturnType<typeof readLease>>>;
 
 function readLease(o: LeaderOptions, signal: AbortSignal, timeoutMs: number) {
-  return o.client.get(leases, { name: o.name, namespace: o.namespace }, { signal, timeoutMs });
+  return o.client.get(LEASES, { name: o.name, namespace: o.namespace }, { signal, timeoutMs });
 }
 
 class Candidate {
@@ -125,8 +125,8 @@ class Candidate {
     const options = { signal: o.signal, timeoutMs };
     this.#held =
       lease === undefined
-        ? await o.client.create(leases, wanted, options)
-        : await o.client.replace(leases, wanted, options);
+        ? await o.client.create(LEASES, wanted, options)
+        : await o.client.replace(LEASES, wanted, options);
     this.#renewedMs = sentMs;
     // After too slow an answer the lease is hardly ours any more: the next round takes it again.
     return this.#clock.monotonic() - sentMs < o.renewDeadlineMs;
@@ -171,7 +171,7 @@ class Candidate {
     using limit = this.#limit(timeoutMs);
     try {
       const options = { signal: limit.signal, timeoutMs };
-      this.#held = await client.replace(leases, wanted, options);
+      this.#held = await client.replace(LEASES, wanted, options);
       this.#renewedMs = sentMs;
       this.#unconfirmed = undefined;
       return 'renewed';
@@ -229,7 +229,7 @@ class Candidate {
     if (held === undefined) return;
     const spec = { ...held.spec, holderIdentity: '', leaseDurationSeconds: 1 };
     try {
-      await client.replace(leases, { ...held, spec }, { timeoutMs: renewDeadlineMs });
+      await client.replace(LEASES, { ...held, spec }, { timeoutMs: renewDeadlineMs });
       log.info('lease given back', { lease: name });
     } catch (error) {
       log.error('lease not given back', { lease: name, error });

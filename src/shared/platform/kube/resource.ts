@@ -14,6 +14,15 @@ import type {
   V1ServiceAccount,
   V1TokenReview,
 } from '@kubernetes/client-node';
+import * as v from 'valibot';
+import { GROUP, VERSION } from '../../model/names.ts';
+import { CidrObject } from '../../model/objects/cidr-object.ts';
+import { DaemonConfig } from '../../model/objects/config.ts';
+import { DeviceClass } from '../../model/objects/device-class.ts';
+import { HostInterface } from '../../model/objects/host-interface.ts';
+import { IpPool } from '../../model/objects/ip-pool.ts';
+import { MultiNicNetwork } from '../../model/objects/multi-nic-network.ts';
+import { NetAttachDef } from '../../model/objects/net-attach-def.ts';
 
 /** A client-node type as it travels: dates are strings. */
 export type Wire<T> = T extends Date
@@ -77,63 +86,87 @@ function builtIn<T extends { kind?: string }>(o: Omit<Resource<T>, 'parse'>): Re
   return { ...o, parse: (value) => parseNamed(value) as unknown as Wire<T> };
 }
 
+/** A kind with a schema in the model: read as loosely as that schema says. */
+function ofSchema<TSchema extends v.GenericSchema>(
+  schema: TSchema,
+  o: Omit<Resource<unknown>, 'parse'>,
+): Resource<v.InferOutput<TSchema>> {
+  return { ...o, parse: (value) => parseWith(schema, value) };
+}
+
+function parseWith<TSchema extends v.GenericSchema>(
+  schema: TSchema,
+  value: unknown,
+): v.InferOutput<TSchema> {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const issues = result.issues.slice(0, ISSUES_MAX).map((issue) => {
+    const path = v.getDotPath(issue);
+    return path === null ? issue.message : `${path}: ${issue.message}`;
+  });
+  throw new TypeError(issues.join('; '));
+}
+
+/** Issues named in an error; more do not help anybody. */
+const ISSUES_MAX = 5;
+
 const core = { group: '', version: 'v1' };
 const apps = { group: 'apps', version: 'v1' };
-const ours = { group: 'multinic.fms.io', version: 'v1', namespaced: false };
+const ours = { group: GROUP, version: VERSION, namespaced: false };
 
 /** `{kind, plural}` are spelled out: plurals of these kinds do not follow one rule. */
-export const nodes = builtIn<V1Node>({ ...core, plural: 'nodes', kind: 'Node', namespaced: false });
-export const namespaces = builtIn<V1Namespace>({
+export const NODES = builtIn<V1Node>({ ...core, plural: 'nodes', kind: 'Node', namespaced: false });
+export const NAMESPACES = builtIn<V1Namespace>({
   ...core,
   plural: 'namespaces',
   kind: 'Namespace',
   namespaced: false,
 });
-export const pods = builtIn<V1Pod>({ ...core, plural: 'pods', kind: 'Pod', namespaced: true });
-export const configMaps = builtIn<V1ConfigMap>({
+export const PODS = builtIn<V1Pod>({ ...core, plural: 'pods', kind: 'Pod', namespaced: true });
+export const CONFIG_MAPS = builtIn<V1ConfigMap>({
   ...core,
   plural: 'configmaps',
   kind: 'ConfigMap',
   namespaced: true,
 });
-export const secrets = builtIn<V1Secret>({
+export const SECRETS = builtIn<V1Secret>({
   ...core,
   plural: 'secrets',
   kind: 'Secret',
   namespaced: true,
 });
-export const serviceAccounts = builtIn<V1ServiceAccount>({
+export const SERVICE_ACCOUNTS = builtIn<V1ServiceAccount>({
   ...core,
   plural: 'serviceaccounts',
   kind: 'ServiceAccount',
   namespaced: true,
 });
-export const events = builtIn<CoreV1Event>({
+export const EVENTS = builtIn<CoreV1Event>({
   ...core,
   plural: 'events',
   kind: 'Event',
   namespaced: true,
 });
-export const daemonSets = builtIn<V1DaemonSet>({
+export const DAEMON_SETS = builtIn<V1DaemonSet>({
   ...apps,
   plural: 'daemonsets',
   kind: 'DaemonSet',
   namespaced: true,
 });
-export const deployments = builtIn<V1Deployment>({
+export const DEPLOYMENTS = builtIn<V1Deployment>({
   ...apps,
   plural: 'deployments',
   kind: 'Deployment',
   namespaced: true,
 });
-export const leases = builtIn<V1Lease>({
+export const LEASES = builtIn<V1Lease>({
   group: 'coordination.k8s.io',
   version: 'v1',
   plural: 'leases',
   kind: 'Lease',
   namespaced: true,
 });
-export const crds = builtIn<V1CustomResourceDefinition>({
+export const CRDS = builtIn<V1CustomResourceDefinition>({
   group: 'apiextensions.k8s.io',
   version: 'v1',
   plural: 'customresourcedefinitions',
@@ -142,7 +175,7 @@ export const crds = builtIn<V1CustomResourceDefinition>({
 });
 
 /** Only created, never stored: the answer has no name. */
-export const tokenReviews: Resource<Wire<V1TokenReview>> = {
+export const TOKEN_REVIEWS: Resource<Wire<V1TokenReview>> = {
   group: 'authentication.k8s.io',
   version: 'v1',
   plural: 'tokenreviews',
@@ -154,25 +187,29 @@ export const tokenReviews: Resource<Wire<V1TokenReview>> = {
   },
 };
 
-export const multiNicNetworks = defineResource({
+export const MULTI_NIC_NETWORKS = ofSchema(MultiNicNetwork, {
   ...ours,
   plural: 'multinicnetworks',
   kind: 'MultiNicNetwork',
 });
-export const cidrs = defineResource({ ...ours, plural: 'cidrs', kind: 'CIDR' });
-export const ipPools = defineResource({ ...ours, plural: 'ippools', kind: 'IPPool' });
-export const hostInterfaces = defineResource({
+export const CIDRS = ofSchema(CidrObject, { ...ours, plural: 'cidrs', kind: 'CIDR' });
+export const IP_POOLS = ofSchema(IpPool, { ...ours, plural: 'ippools', kind: 'IPPool' });
+export const HOST_INTERFACES = ofSchema(HostInterface, {
   ...ours,
   plural: 'hostinterfaces',
   kind: 'HostInterface',
 });
-export const deviceClasses = defineResource({
+export const DEVICE_CLASSES = ofSchema(DeviceClass, {
   ...ours,
   plural: 'deviceclasses',
   kind: 'DeviceClass',
 });
-export const daemonConfigs = defineResource({ ...ours, plural: 'configs', kind: 'Config' });
-export const netAttachDefs = defineResource({
+export const DAEMON_CONFIGS = ofSchema(DaemonConfig, {
+  ...ours,
+  plural: 'configs',
+  kind: 'Config',
+});
+export const NET_ATTACH_DEFS = ofSchema(NetAttachDef, {
   group: 'k8s.cni.cncf.io',
   version: 'v1',
   plural: 'network-attachment-definitions',

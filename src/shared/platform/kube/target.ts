@@ -135,7 +135,7 @@ function withExec(base: ApiCredentials, extra: ApiCredentials): ApiCredentials {
 function cached(
   now: () => number,
   load: (refresh: boolean) => Promise<ApiCredentials>,
-): ApiTarget['credentials'] {
+): NonNullable<ApiTarget['credentials']> {
   let held: { value: Promise<ApiCredentials>; since: number } | undefined;
   return (o) => {
     const refresh = o?.refresh === true;

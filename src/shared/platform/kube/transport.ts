@@ -1,6 +1,6 @@
 // One HTTP exchange with the API server over Bun's fetch: TLS material, deadline, size cap, and every way to fail
 // turned into a KubeError. Retries and the meaning of answers are the client's.
-import type { ApiTarget } from './api-target.ts';
+import type { ApiCredentials, ApiTarget } from './api-target.ts';
 import { KubeError, toKubeError } from './errors.ts';
 
 export interface HttpRequest {
@@ -28,11 +28,13 @@ export interface Transport {
   open(request: HttpRequest): Promise<ReadableStream<Uint8Array>>;
 }
 
+const NO_CREDENTIALS: ApiCredentials = { headers: {}, tls: {} };
+
 export function createTransport(target: ApiTarget, options: TransportOptions): Transport {
   const send = async (request: HttpRequest, signal: AbortSignal): Promise<Response> => {
-    const credentials = await target.credentials();
+    const credentials = (await target.credentials?.()) ?? NO_CREDENTIALS;
     const response = await fetchOnce(target, options, request, credentials, signal);
-    if (response.status !== 401) return response;
+    if (response.status !== 401 || target.credentials === undefined) return response;
     await response.body?.cancel();
     const fresh = await target.credentials({ refresh: true });
     return await fetchOnce(target, options, request, fresh, signal);
@@ -73,7 +75,7 @@ async function fetchOnce(
   target: ApiTarget,
   options: TransportOptions,
   request: HttpRequest,
-  credentials: Awaited<ReturnType<ApiTarget['credentials']>>,
+  credentials: ApiCredentials,
   signal: AbortSignal,
 ): Promise<Response> {
   const init: BunFetchRequestInit = {

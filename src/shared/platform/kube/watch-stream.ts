@@ -42,10 +42,15 @@ export async function* readWatch(
   }
 }
 
-type Chunk = Awaited<ReturnType<ReadableStreamDefaultReader<Uint8Array>['read']>>;
+type Chunk = { done: true; value?: unknown } | { done: false; value: Uint8Array };
+
+/** As much of a stream's reader as is used here. */
+interface Reader {
+  read(): Promise<Chunk>;
+}
 
 async function readWithin(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
+  reader: Reader,
   o: { attempt: string; idleTimeoutMs: number; signal: AbortSignal },
 ): Promise<Chunk> {
   const silence = Promise.withResolvers<never>();
