@@ -106,11 +106,12 @@ build_containerd() {
 }
 
 build_runc() {
-  local output=$cache/bin/runc-$runc/runc package=github.com/opencontainers/runc
+  local output=$cache/bin/runc-$runc-seccomp/runc package=github.com/opencontainers/runc
   if [ ! -x "$output" ]; then
     module "$cache/src/runc-$runc" "$package@$runc" "$package"
-    # Without seccomp: the only C that runc needs is then its own, so no -dev package is wanted.
-    compile "$output" 1 "$package" -tags '' -ldflags "-s -w -X main.version=${runc#v}"
+    # With seccomp, since containerd asks for it with every sandbox: needs gcc, pkg-config and libseccomp's headers.
+    pkg-config --exists libseccomp || { say 'runc needs gcc, pkg-config and libseccomp-dev'; exit 3; }
+    compile "$output" 1 "$package" -tags seccomp -ldflags "-s -w -X main.version=${runc#v}"
   fi
   printf '%s\n' "$output"
 }
@@ -157,7 +158,8 @@ build() {
 [ $# -gt 0 ] || { say 'name a program to build; --list prints them'; exit 2; }
 if [ "$1" = --list ]; then names; exit; fi
 for name in "$@"; do
-  names | grep -qx -- "$name" || { say "unknown program '$name'; --list prints the names"; exit 2; }
+  # Not `names | grep -q`: grep ends at the first match, and `names` may then fail on the closed pipe.
+  [[ $'\n'$(names)$'\n' == *$'\n'"$name"$'\n'* ]] || { say "unknown program '$name'; --list prints the names"; exit 2; }
 done
 command -v go >/dev/null || { say 'go is not installed: install Go 1.26 or newer to build the peers'; exit 3; }
 mkdir -p "$cache"

@@ -1,0 +1,190 @@
+// Brings the test cluster up and down as a whole. What is there is always derived from the machine itself (processes by
+// their marker, links and control groups by their prefix), so `clusterDown` works after a crash at any point, and twice.
+
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { type ApiAccess, at, callApi, listAt, readApi, readKubeconfig, textAt } from './api.ts';
+import { leftGroups, removeAllGroups } from './cgroups.ts';
+import { attempt, run, waitFor } from './command.ts';
+import { configureControlPlane, startControlPlane } from './control-plane.ts';
+import { killMachines, runningMachines } from './machine.ts';
+import { configureNode, loadImage, startNode } from './node.ts';
+import { findPeers, type Peers } from './peers.ts';
+import {
+  buildMetaPlugin,
+  installPodNetwork,
+  multusProgram,
+  podNetworkObjects,
+} from './pod-network.ts';
+import { ADMIN_KUBECONFIG, type ClusterShape, HOST_LINK, nodeName, STATE } from './settings.ts';
+import { findBusybox, TEST_IMAGES, writeTestImages } from './test-images.ts';
+
+/** Says what was reached, and when. */
+export type Report = (message: string) => void;
+
+const SHAPE_FILE = join(STATE, 'shape.json');
+
+/** Why this machine cannot run a cluster; undefined if it can. */
+export function whyNoCluster(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root';
+  const missing = ['unshare', 'nsenter', 'ip', 'mount', 'umount', 'pivot_root'].filter(
+    (program) => Bun.which(program) === null,
+  );
+  if (missing.length > 0) return `needs ${missing.join(', ')}`;
+  if (findBusybox() === undefined) return 'needs busybox for the test images';
+  if (Bun.which('go') === null) return 'needs a Go toolchain to build Kubernetes';
+  return undefined;
+}
+
+/** Starts a cluster and returns when all its nodes are ready. On any failure everything is removed again. */
+export async function clusterUp(
+  shape: ClusterShape,
+  report: Report = () => undefined,
+): Promise<void> {
+  const reason = whyNoCluster();
+  if (reason !== undefined) throw new Error(`this machine cannot run the cluster: it ${reason}`);
+  const running = runningMachines();
+  if (running.length > 0) throw new Error(`a cluster is up already (${running.join(', ')})`);
+  const peers = await findPeers();
+  await clusterDown(); // left-overs of a crash
+  makeStateFolder(shape);
+  try {
+    await bringUp(shape, { peers, report });
+  } catch (error) {
+    await keepLogs();
+    await clusterDown();
+    throw error;
+  }
+}
+
+/** Ends everything that belongs to a cluster and removes all it wrote. Safe to call at any time. */
+export async function clusterDown(): Promise<void> {
+  await killMachines();
+  // Links of a network namespace go with it, and that happens some time after its last process.
+  await waitFor('removal of links', async () => (await leftLinks()).length === 0, {
+    timeoutMs: 20_000,
+  });
+  await removeAllGroups();
+  if (existsSync(STATE)) {
+    assertOwnFolder();
+    rmSync(STATE, { recursive: true, force: true });
+  }
+}
+
+/** Whatever of the cluster is on this machine, as text for people; empty after `clusterDown`. */
+export async function leftovers(): Promise<string[]> {
+  return [
+    ...runningMachines().map((name) => `machine ${name}`),
+    ...(await leftLinks()).map((name) => `link ${name}`),
+    ...leftGroups().map((path) => `control group ${path}`),
+    ...(existsSync(STATE) ? [`folder ${STATE}`] : []),
+  ];
+}
+
+/** The shape of the cluster that is up; throws if none is. */
+export function currentShape(): ClusterShape {
+  if (!existsSync(SHAPE_FILE)) throw new Error('no cluster is up; start one with `up`');
+  const shape: unknown = JSON.parse(readFileSync(SHAPE_FILE, 'utf8'));
+  return { nodes: Number(at(shape, 'nodes')), rails: Number(at(shape, 'rails')) };
+}
+
+/** Access to the API server of the cluster that is up, as its administrator. */
+export function adminAccess(): ApiAccess {
+  return readKubeconfig(ADMIN_KUBECONFIG);
+}
+
+/** Waits until these nodes, and no others than those of the cluster, report Ready. */
+export async function waitForNodes(names: readonly string[], timeoutMs = 60_000): Promise<void> {
+  const ready = async (): Promise<boolean> => {
+    const nodes = listAt(await readApi(adminAccess(), '/api/v1/nodes'), 'items');
+    return names.every((name) => nodes.some((node) => isReady(node, name)));
+  };
+  await waitFor(`${names.join(', ')} ready`, ready, { timeoutMs, everyMs: 100 });
+}
+
+/** Creates or updates objects by server-side apply through kubectl. */
+export async function applyObjects(peers: Peers, objects: readonly object[]): Promise<void> {
+  const list = { apiVersion: 'v1', kind: 'List', items: objects };
+  await run([peers.outside('kubectl'), 'apply', '--server-side', '-f', '-'], {
+    stdin: JSON.stringify(list),
+    env: { KUBECONFIG: ADMIN_KUBECONFIG },
+  });
+}
+
+async function bringUp(shape: ClusterShape, o: { peers: Peers; report: Report }): Promise<void> {
+  const { peers, report } = o;
+  const plane = configureControlPlane(shape, peers);
+  await startControlPlane(shape, { peers, plane });
+  const metaPlugin = multusProgram() === undefined ? buildMetaPlugin() : Promise.resolve();
+  await Promise.all([metaPlugin, writeTestImages()]);
+  const names = Array.from({ length: shape.nodes }, (_, index) => nodeName(index + 1));
+  for (const name of names) {
+    configureNode(name, { peers, plane });
+    installPodNetwork(name, plane);
+    await startNode(name, { peers, shape });
+  }
+  report('machines started');
+  const imports = names.map(async (name) => {
+    for (const file of TEST_IMAGES) await loadImage(name, file, peers);
+  });
+  await waitForApi();
+  report('API server ready');
+  await Promise.all([...imports, applyObjects(peers, podNetworkObjects())]);
+  await waitForNodes(names);
+  report(`${names.length} nodes ready`);
+}
+
+/** Ready, and with the service account without which no pod can be made. */
+async function waitForApi(): Promise<void> {
+  const ready = async (): Promise<boolean> => {
+    const reply = await callApi(adminAccess(), { path: '/readyz', timeoutMs: 1000 });
+    return reply.status === 200;
+  };
+  await waitFor('the API server', ready, { timeoutMs: 90_000, everyMs: 100 });
+  const account = '/api/v1/namespaces/default/serviceaccounts/default';
+  const made = async (): Promise<boolean> =>
+    (await callApi(adminAccess(), { path: account })).status === 200;
+  await waitFor('the default service account', made, { timeoutMs: 60_000, everyMs: 100 });
+}
+
+function isReady(node: unknown, name: string): boolean {
+  if (textAt(node, 'metadata', 'name') !== name) return false;
+  return listAt(node, 'status', 'conditions').some(
+    (condition) => at(condition, 'type') === 'Ready' && at(condition, 'status') === 'True',
+  );
+}
+
+async function leftLinks(): Promise<string[]> {
+  const outcome = await attempt(['ip', '-json', 'link', 'show', 'dev', HOST_LINK]);
+  return outcome.code === 0 ? [HOST_LINK] : [];
+}
+
+/** The folder has a fixed name in a place that others may write to: it must be new, and ours alone. */
+function makeStateFolder(shape: ClusterShape): void {
+  mkdirSync(STATE, { mode: 0o700 });
+  chmodSync(STATE, 0o700);
+  writeFileSync(SHAPE_FILE, JSON.stringify(shape));
+}
+
+function assertOwnFolder(): void {
+  const { uid, mode } = statSync(STATE);
+  if (uid !== 0 || (mode & 0o077) !== 0) throw new Error(`${STATE} is not a folder of the cluster`);
+}
+
+/** Prints the ends of the logs, since the folder with them is about to go. */
+async function keepLogs(): Promise<void> {
+  for (const pattern of ['*/init.log', '*/root/var/log/*.log']) {
+    for await (const file of new Bun.Glob(pattern).scan(STATE)) {
+      const lines = (await Bun.file(join(STATE, file)).text()).trimEnd().split('\n');
+      console.error(`--- ${file}\n${lines.slice(-15).join('\n')}`);
+    }
+  }
+}

@@ -1,0 +1,144 @@
+// A real Kubernetes cluster on this machine, for tests and for developers:
+//   bun test/cluster/main.ts up [--nodes=2] [--rails=8] | down | status | shell
+//   bun test/cluster/main.ts exec MACHINE COMMAND...           MACHINE is n1, n2, … or control-plane
+//   bun test/cluster/main.ts node stop|start|reboot MACHINE    a power cut, and back
+//   bun test/cluster/main.ts restart|stop|start MACHINE SERVICE
+//   bun test/cluster/main.ts load IMAGE.tar...                 imports images into every node
+
+import { dirname } from 'node:path';
+import { parseArgs } from 'node:util';
+import { clusterDown, clusterUp, currentShape, leftovers, waitForNodes } from './cluster.ts';
+import {
+  enterArguments,
+  machineEnvironment,
+  restartService,
+  runningMachines,
+  startService,
+  stopService,
+} from './machine.ts';
+import { loadImage, startNode, stopNode } from './node.ts';
+import { findPeers } from './peers.ts';
+import { ADMIN_KUBECONFIG, nodeName } from './settings.ts';
+
+type Command = (words: string[]) => Promise<number>;
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  up,
+  down,
+  status,
+  shell,
+  exec,
+  node,
+  load,
+  restart: ([machine = '', service = '']) => quietly(restartService(machine, service)),
+  stop: ([machine = '', service = '']) => quietly(stopService(machine, service)),
+  start: ([machine = '', service = '']) => quietly(startService(machine, service)),
+};
+
+async function up(words: string[]): Promise<number> {
+  const number = { type: 'string' } as const;
+  const { values } = parseArgs({ args: words, options: { nodes: number, rails: number } });
+  const shape = { nodes: Number(values.nodes ?? 2), rails: Number(values.rails ?? 8) };
+  if (!(shape.nodes >= 1 && shape.nodes <= 9 && shape.rails >= 0 && shape.rails <= 16)) {
+    console.error('--nodes is 1 to 9, --rails is 0 to 16');
+    return 2;
+  }
+  const begin = performance.now();
+  const stop = (): void => {
+    console.error('interrupted: removing what is there');
+    clusterDown().then(
+      () => process.exit(130),
+      (error: unknown) => {
+        console.error(error);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  await clusterUp(shape, (message) => {
+    console.log(`${((performance.now() - begin) / 1000).toFixed(1).padStart(6)} s  ${message}`);
+  });
+  console.log(`export KUBECONFIG=${ADMIN_KUBECONFIG}`);
+  return 0;
+}
+
+async function down(): Promise<number> {
+  await clusterDown();
+  const left = await leftovers();
+  for (const line of left) console.error(`still there: ${line}`);
+  return left.length === 0 ? 0 : 1;
+}
+
+async function status(): Promise<number> {
+  const machines = runningMachines();
+  console.log(machines.length === 0 ? 'down' : `up: ${machines.join(', ')}`);
+  if (machines.length === 0) return 1;
+  const kubectl = (await findPeers()).outside('kubectl');
+  return interactive([kubectl, 'get', 'nodes,pods', '-A', '-o', 'wide']);
+}
+
+async function shell(): Promise<number> {
+  currentShape();
+  const folder = dirname((await findPeers()).outside('kubectl'));
+  console.log('kubectl is on the PATH; `exit` leaves this shell and the cluster goes on');
+  return interactive([process.env.SHELL ?? '/bin/sh'], {
+    ...process.env,
+    PATH: `${folder}:${process.env.PATH}`,
+  });
+}
+
+async function exec([machine = '', ...argv]: string[]): Promise<number> {
+  const wanted = argv.length > 0 ? argv : ['/bin/sh'];
+  const { path } = await findPeers();
+  const env = { ...machineEnvironment(), PATH: path, TERM: process.env.TERM ?? 'dumb' };
+  return interactive(enterArguments(machine, wanted), env);
+}
+
+async function node([action = '', name = '']: string[]): Promise<number> {
+  const shape = currentShape();
+  const peers = await findPeers();
+  if (!['stop', 'start', 'reboot'].includes(action)) throw new Error(`unknown action '${action}'`);
+  if (action !== 'start') await stopNode(name);
+  if (action === 'stop') return 0;
+  await startNode(name, { peers, shape });
+  await waitForNodes([name]);
+  return 0;
+}
+
+async function load(files: string[]): Promise<number> {
+  const peers = await findPeers();
+  const names = Array.from({ length: currentShape().nodes }, (_, index) => nodeName(index + 1));
+  for (const file of files) await Promise.all(names.map((name) => loadImage(name, file, peers)));
+  return 0;
+}
+
+async function quietly(work: Promise<void>): Promise<number> {
+  await work;
+  return 0;
+}
+
+/** Runs a program that owns the terminal. */
+async function interactive(
+  argv: string[],
+  env: Record<string, string | undefined> = process.env,
+): Promise<number> {
+  const stdio: ['inherit', 'inherit', 'inherit'] = ['inherit', 'inherit', 'inherit'];
+  const child = Bun.spawn(argv, { stdio, env: { KUBECONFIG: ADMIN_KUBECONFIG, ...env } });
+  return child.exited;
+}
+
+const [name = '', ...words] = Bun.argv.slice(2);
+const command = COMMANDS[name];
+if (command === undefined) {
+  console.error(`usage: main.ts ${Object.keys(COMMANDS).join('|')}`);
+  process.exit(2);
+}
+try {
+  process.exitCode = await command(words);
+} catch (error) {
+  for (let at = error; at !== undefined; at = at instanceof Error ? at.cause : undefined) {
+    console.error(at instanceof Error ? at.message : String(at));
+  }
+  process.exitCode = 1;
+}

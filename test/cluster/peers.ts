@@ -1,0 +1,69 @@
+// The programs that the cluster consists of: built on first use by test/peers/build.sh, mounted into every machine.
+
+import { dirname, join, relative } from 'node:path';
+import { run } from './command.ts';
+
+const BUILD = join(dirname(import.meta.dir), 'peers/build.sh');
+
+/** Where the programs lie. */
+export interface Peers {
+  /** Folder that machines see as /peers. */
+  readonly folder: string;
+  /** Path of a program outside the machines. */
+  outside(name: PeerName): string;
+  /** Path of the same program inside a machine. */
+  inside(name: PeerName): string;
+  /** Value for PATH inside a machine, with all the programs. */
+  readonly path: string;
+}
+
+const NAMES = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubelet',
+  'kubectl',
+  'containerd',
+  'containerd-shim-runc-v2',
+  'ctr',
+  'runc',
+  'bridge',
+  'host-local',
+  'loopback',
+  'portmap',
+  'static',
+  'macvlan',
+  'host-device',
+  'cnitool',
+] as const;
+
+/** Programs that a cluster needs. */
+export type PeerName = (typeof NAMES)[number];
+
+/** CNI plugins that every node gets into its CNI folder. */
+export const NODE_PLUGINS: readonly PeerName[] = [
+  'bridge',
+  'host-local',
+  'loopback',
+  'portmap',
+  'static',
+  'macvlan',
+  'host-device',
+];
+
+/** Builds what is missing (up to half an hour the first time) and says where everything is. */
+export async function findPeers(): Promise<Peers> {
+  const output = await run([BUILD, ...NAMES], { timeoutMs: 60 * 60_000 });
+  const paths = output.trim().split('\n');
+  const outside = (name: PeerName): string => {
+    const path = paths[NAMES.indexOf(name)];
+    if (path === undefined) throw new Error(`${BUILD} printed no path for ${name}`);
+    return path;
+  };
+  const folder = dirname(dirname(outside('kubectl')));
+  const inside = (name: PeerName): string => `/peers/${relative(folder, outside(name))}`;
+  const folders = [...new Set(NAMES.map((name) => dirname(inside(name))))];
+  const system = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+  return { folder, outside, inside, path: `${folders.join(':')}:${system}` };
+}

@@ -1,0 +1,128 @@
+// The runtime's primary CNI configuration on a node: the test's meta-plugin, or a real Multus where MULTUS_BIN names one.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { kubeconfigOf } from './api.ts';
+import { run } from './command.ts';
+import type { ControlPlane } from './control-plane.ts';
+import { writeFile } from './machine.ts';
+import { installPlugin } from './node.ts';
+import { nodeNumber, podBlock, STATE } from './settings.ts';
+
+const KUBECONFIG = '/etc/test-meta/kubeconfig';
+const META_PLUGIN = join(STATE, 'programs/test-meta');
+
+/** Path of a Multus executable to use instead of the meta-plugin; undefined if the tests bring their own. */
+export function multusProgram(): string | undefined {
+  const path = process.env.MULTUS_BIN;
+  return path === undefined || path === '' ? undefined : path;
+}
+
+/** Compiles the meta-plugin; not needed with a Multus. */
+export async function buildMetaPlugin(): Promise<void> {
+  mkdirSync(join(STATE, 'programs'), { recursive: true });
+  const entry = join(import.meta.dir, 'meta-plugin.ts');
+  const switches = [
+    '--compile',
+    '--minify',
+    '--no-compile-autoload-dotenv',
+    '--no-compile-autoload-bunfig',
+  ];
+  await run([process.execPath, 'build', ...switches, entry, '--outfile', META_PLUGIN]);
+}
+
+/** Writes the executable, its credentials and the configuration to the disk of a node. */
+export function installPodNetwork(name: string, plane: ControlPlane): void {
+  writeFile(name, KUBECONFIG, kubeconfigOf(plane.access('meta')), 0o600);
+  const defaultNetwork = defaultNetworkOf(name);
+  const multus = multusProgram();
+  if (multus !== undefined) {
+    installPlugin(name, multus, 'multus');
+    const config = {
+      cniVersion: '1.0.0',
+      name: 'multus-cni-network',
+      type: 'multus',
+      kubeconfig: KUBECONFIG,
+      confDir: '/etc/cni/multus/net.d',
+      delegates: [defaultNetwork],
+    };
+    writeFile(name, 'etc/cni/net.d/00-multus.conf', JSON.stringify(config));
+    return;
+  }
+  installPlugin(name, META_PLUGIN, 'test-meta');
+  const plugin = {
+    type: 'test-meta',
+    kubeconfig: KUBECONFIG,
+    cniDir: '/var/lib/cni/test-meta',
+    capabilities: { 'io.kubernetes.cri.pod-annotations': true },
+    defaultNetwork,
+  };
+  const list = { cniVersion: '1.1.0', name: 'test-meta', plugins: [plugin] };
+  writeFile(name, 'etc/cni/net.d/10-test-meta.conflist', JSON.stringify(list));
+}
+
+/** Objects that the meta-plugin, or Multus, needs in the API server: its rights, and the kind of its networks. */
+export function podNetworkObjects(): object[] {
+  const rbac = 'rbac.authorization.k8s.io';
+  const role = { apiGroup: rbac, kind: 'ClusterRole', name: 'test-meta' };
+  const plural = 'network-attachment-definitions';
+  const config = { type: 'string', description: 'CNI configuration, or a list of them, in JSON' };
+  const spec = { type: 'object', properties: { config } };
+  return [
+    {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: `${plural}.k8s.cni.cncf.io` },
+      spec: {
+        group: 'k8s.cni.cncf.io',
+        scope: 'Namespaced',
+        names: {
+          plural,
+          singular: 'network-attachment-definition',
+          kind: 'NetworkAttachmentDefinition',
+          shortNames: ['net-attach-def'],
+        },
+        versions: [
+          {
+            name: 'v1',
+            served: true,
+            storage: true,
+            schema: { openAPIV3Schema: { type: 'object', properties: { spec } } },
+          },
+        ],
+      },
+    },
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: 'ClusterRole',
+      metadata: { name: 'test-meta' },
+      rules: [
+        { apiGroups: [''], resources: ['pods'], verbs: ['get'] },
+        { apiGroups: [''], resources: ['pods/status'], verbs: ['patch', 'update'] },
+        { apiGroups: ['k8s.cni.cncf.io'], resources: [plural], verbs: ['get', 'list', 'watch'] },
+      ],
+    },
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: 'test-meta' },
+      roleRef: role,
+      subjects: [{ apiGroup: rbac, kind: 'User', name: 'test-meta' }],
+    },
+  ];
+}
+
+function defaultNetworkOf(name: string): object {
+  const bridge = {
+    type: 'bridge',
+    bridge: 'cni0',
+    isGateway: true,
+    hairpinMode: true,
+    ipam: {
+      type: 'host-local',
+      ranges: [[{ subnet: podBlock(nodeNumber(name)) }]],
+      routes: [{ dst: '0.0.0.0/0' }],
+    },
+  };
+  return { cniVersion: '1.0.0', name: 'pods', plugins: [bridge] };
+}
