@@ -1,0 +1,173 @@
+// Turns the plugin of a network into the block that CNI configurations carry: strings become numbers and booleans, and
+// only members that the plugin knows are kept (spec api 4.5 to 4.9).
+
+import { CNI_TYPE } from '../names.ts';
+import type { NetworkPlugin } from '../objects/multi-nic-network.ts';
+import { PLUGIN_TYPES } from '../objects/network-rules.ts';
+import { type Findings, quote } from './findings.ts';
+
+type ArgKind = 'text' | 'integer' | 'boolean' | 'json';
+
+interface ArgRule {
+  readonly kind: ArgKind;
+  /** Member of the block; without it the argument is for dependent objects only. */
+  readonly member?: string;
+  /** Values that make sense; all where absent. */
+  readonly values?: readonly string[];
+  /** What the block gets where the value cannot be read; without it the member is left out. */
+  readonly fallback?: number | null;
+}
+
+const delegate: ArgRule = { kind: 'boolean', member: 'delegate' };
+const linkArgs = (modes: readonly string[]): Record<string, ArgRule> => ({
+  delegate,
+  master: { kind: 'text', member: 'master' },
+  mode: { kind: 'text', member: 'mode', values: modes },
+  mtu: { kind: 'integer', member: 'mtu', fallback: 0 },
+});
+const IPVLAN_MODES = ['', 'l2', 'l3', 'l3s'];
+const minTxRate: ArgRule = { kind: 'integer', member: 'min_tx_rate' };
+const maxTxRate: ArgRule = { kind: 'integer', member: 'max_tx_rate' };
+const vlanQoS: ArgRule = { kind: 'integer', member: 'vlanQoS' };
+
+/** Arguments of each known plugin type. Of two spellings the second is what the original's documentation says. */
+const argTable: Readonly<Record<(typeof PLUGIN_TYPES)[number], Record<string, ArgRule>>> = {
+  ipvlan: linkArgs(IPVLAN_MODES),
+  macvlan: linkArgs(['', 'bridge', 'private', 'vepa', 'passthru']),
+  'aws-ipvlan': {
+    ...linkArgs(IPVLAN_MODES),
+    primaryIP: { kind: 'json', member: 'primaryIP', fallback: null },
+    podIP: { kind: 'text', member: 'podIP' },
+  },
+  sriov: {
+    resourceName: { kind: 'text' },
+    priority: { kind: 'integer' },
+    mtu: { kind: 'integer' },
+    numVfs: { kind: 'integer' },
+    isRdma: { kind: 'boolean' },
+    needVhostNet: { kind: 'boolean' },
+    vlan: { kind: 'integer', member: 'vlan' },
+    vlanQoS,
+    vlanQos: vlanQoS,
+    spoofchk: { kind: 'boolean', member: 'spoofchk' },
+    trust: { kind: 'boolean', member: 'trust' },
+    minTxRate,
+    min_tx_rate: minTxRate,
+    maxTxRate,
+    max_tx_rate: maxTxRate,
+  },
+  mellanox: {},
+  'host-device': {},
+};
+
+/** Executables that differ from the type users write. */
+const executables: Readonly<Record<string, string>> = { mellanox: 'host-device' };
+
+const PATH = 'spec.plugin';
+
+/** The block with its members in alphabetical order, as stored configurations have them. */
+export function parsePluginBlock(
+  plugin: NetworkPlugin,
+  findings: Findings,
+): Record<string, unknown> {
+  const { cniVersion, type, args = {} } = plugin;
+  const block: Record<string, unknown> = { type: executables[type] ?? type };
+  if (cniVersion !== '') block.cniVersion = cniVersion;
+  const known = PLUGIN_TYPES.find((one) => one === type);
+  if (known === undefined) {
+    checkUnknownType(type, args, findings);
+    for (const [name, value] of Object.entries(args)) block[name] = guessValue(value);
+    return sortMembers(block);
+  }
+  for (const [name, value] of Object.entries(args)) {
+    const rule = argTable[known][name];
+    if (rule === undefined) findings.warning(argPath(name), `not an argument of ${type}; ignored`);
+    else addMember(block, { name, value, rule }, findings);
+  }
+  return sortMembers(block);
+}
+
+/** A type that we do not know is run as it is where the user says so: a typing error must not look like a plugin. */
+function checkUnknownType(type: string, args: Record<string, string>, findings: Findings): void {
+  if (type === '' || type === CNI_TYPE || type.includes('/')) {
+    findings.issue(`${PATH}.type`, `${quote(type)} cannot be a main plugin`);
+  } else if (args.delegate !== 'true') {
+    findings.issue(
+      `${PATH}.type`,
+      `${quote(type)} is none of ${PLUGIN_TYPES.join(', ')}; ` +
+        'to run another CNI plugin of the nodes set args.delegate to "true"',
+    );
+  }
+}
+
+function addMember(
+  block: Record<string, unknown>,
+  { name, value, rule }: { name: string; value: string; rule: ArgRule },
+  findings: Findings,
+): void {
+  const path = argPath(name);
+  const parsed = parseValue(value, rule.kind);
+  if (parsed === undefined) {
+    findings.warning(path, `${quote(value)} is not ${articles[rule.kind]}; ignored`);
+  } else if (typeof parsed === 'number' && parsed < 0) {
+    findings.issue(path, `${value} is negative`);
+  } else if (rule.values !== undefined && !rule.values.includes(value)) {
+    const values = rule.values.filter((one) => one !== '').join(', ');
+    findings.issue(path, `${quote(value)} is none of ${values}`);
+  }
+  const kept = parsed ?? rule.fallback;
+  if (rule.member !== undefined && kept !== undefined) block[rule.member] = kept;
+}
+
+const articles: Readonly<Record<ArgKind, string>> = {
+  text: 'a text',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  json: 'a JSON object',
+};
+
+/** Reads a value as the original does; undefined where it cannot be read. */
+function parseValue(value: string, kind: ArgKind): unknown {
+  switch (kind) {
+    case 'text':
+      return value;
+    case 'integer':
+      return /^[+-]?[0-9]{1,10}$/.test(value) ? Number(value) : undefined;
+    case 'boolean':
+      return booleans.get(value);
+    case 'json':
+      return parseJsonObject(value);
+    default:
+      return kind satisfies never;
+  }
+}
+
+const booleans = new Map<string, boolean>([
+  ...['1', 't', 'T', 'TRUE', 'true', 'True'].map((text) => [text, true] as const),
+  ...['0', 'f', 'F', 'FALSE', 'false', 'False'].map((text) => [text, false] as const),
+]);
+
+function parseJsonObject(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined; // the caller reports it
+    throw error;
+  }
+}
+
+/** Arguments of a plugin that we know nothing about: what reads as JSON but for text is passed as JSON. */
+function guessValue(text: string): unknown {
+  if (text === 'true' || text === 'false') return text === 'true';
+  if (/^-?(0|[1-9][0-9]{0,14})$/.test(text)) return Number(text);
+  return parseJsonObject(text) ?? text;
+}
+
+function sortMembers(block: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(block).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function argPath(name: string): string {
+  return `${PATH}.args.${name}`;
+}
