@@ -1,8 +1,9 @@
-// The address block as it crosses the border of the core, and the checks on it. Text is not parsed here.
+// The address block as it crosses the border of the core, and the checks on it. Text is not parsed
+// here.
 
 /**
- * An address block. `base` is the first address as an unsigned integer in host order (IPv4 below 2^32, IPv6 below 2^128);
- * no host bits are set.
+ * An address block. `base` is the first address as an unsigned integer in host order (IPv4 below
+ * 2^32, IPv6 below 2^128); no host bits are set.
  */
 export interface Cidr {
   readonly family: 4 | 6;
@@ -15,7 +16,10 @@ export function addressBits(family: 4 | 6): 32 | 128 {
   return family === 4 ? 32 : 128;
 }
 
-/** The high half of an IPv6 address. The low half needs no function: the border takes a bigint modulo 2^64. */
+/**
+ * The high half of an IPv6 address. The low half needs no function: the border takes a bigint
+ * modulo 2^64.
+ */
 export function highHalf(base: bigint): bigint {
   return base >> 64n;
 }
@@ -45,7 +49,10 @@ export function hasHostBits(cidr: Cidr): boolean {
   return BigInt.asUintN(hostBits, cidr.base) !== 0n;
 }
 
-/** Throws a RangeError unless `value` is an integer; what range it must lie in is the caller's business. */
+/**
+ * Throws a RangeError unless `value` is an integer; what range it must lie in is the caller's
+ * business.
+ */
 export function assertInteger(name: string, value: number): void {
   if (!Number.isInteger(value)) throw new RangeError(`${name} must be an integer, not ${value}`);
 }

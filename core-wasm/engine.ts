@@ -1,5 +1,5 @@
-// One instance of the module: its exports behind a guard, and typed views of its memory. A trap poisons the instance.
-// Pointers live here and in pool.ts; index.ts gives none away.
+// One instance of the module: its exports behind a guard, and typed views of its memory. A trap
+// poisons the instance. Pointers live here and in pool.ts; index.ts gives none away.
 import corePath from './build/core.wasm' with { type: 'file' };
 
 /** The result codes of assembly/codes.ts, in the same order. */
@@ -98,8 +98,9 @@ export interface CoreExports {
 }
 
 /**
- * The module trapped: a bug in the core, or memory that was damaged. The instance is poisoned and every further call on it
- * throws the same error; load a new core and rebuild its pools from the recorded claims.
+ * The module trapped: a bug in the core, or memory that was damaged. The instance is poisoned and
+ * every further call on it throws the same error; load a new core and rebuild its pools from the
+ * recorded claims.
  */
 export class CoreTrapError extends Error {
   override readonly name = 'CoreTrapError';
@@ -123,7 +124,10 @@ export class Engine {
   readonly output8: Uint8Array;
   #trap: CoreTrapError | undefined;
 
-  /** Takes an instance of the module that nobody else calls. Throws a TypeError if it is of another module. */
+  /**
+   * Takes an instance of the module that nobody else calls. Throws a TypeError if it is of another
+   * module.
+   */
   constructor(instance: WebAssembly.Instance) {
     const { memory } = instance.exports;
     if (!(memory instanceof WebAssembly.Memory)) throw new TypeError('the module has no memory');

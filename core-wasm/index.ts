@@ -1,5 +1,6 @@
-// The core: address arithmetic, CIDR division and address pools for IPv4 and IPv6. This is the safe half of the WASM
-// module: it checks ranges, turns codes into unions and exposes no pointer. Text and policy are left to the callers.
+// The core: address arithmetic, CIDR division and address pools for IPv4 and IPv6. This is the safe
+// half of the WASM module: it checks ranges, turns codes into unions and exposes no pointer. Text
+// and policy are left to the callers.
 import {
   addressBits,
   assertCidr,
@@ -33,8 +34,9 @@ export interface IndexChoice {
   /** Blocks that one of these covers whole are left out; at most 4,096. */
   readonly excludes: readonly Cidr[];
   /**
-   * `first-gap`: the smallest index. `after-highest`: the smallest above the greatest used one, and the smallest of all
-   * when there is none, so that an index that came free is not given again soon.
+   * `first-gap`: the smallest index. `after-highest`: the smallest above the greatest used one, and
+   * the smallest of all when there is none, so that an index that came free is not given again
+   * soon.
    */
   readonly order: 'first-gap' | 'after-highest';
 }
@@ -48,8 +50,9 @@ export async function loadCore(): Promise<Core> {
 }
 
 /**
- * The functions of one instance. Contract breaks (numbers that are not integers, addresses that are too long, more than
- * the documented maximum) are a RangeError, a trap of the module is a CoreTrapError; neither is to be caught and ignored.
+ * The functions of one instance. Contract breaks (numbers that are not integers, addresses that are
+ * too long, more than the documented maximum) are a RangeError, a trap of the module is a
+ * CoreTrapError; neither is to be caught and ignored.
  */
 export class Core {
   readonly #engine: Engine;
@@ -77,7 +80,10 @@ export class Core {
     return { ok: true, cidr: { family, base: (high << 64n) | low, prefix: prefix + bits } };
   }
 
-  /** True if one of the excludes contains the whole block. Host bits do not count; the other family never covers. */
+  /**
+   * True if one of the excludes contains the whole block. Host bits do not count; the other family
+   * never covers.
+   */
   isCovered(block: Cidr, excludes: readonly Cidr[]): boolean {
     return excludes.some((exclude) => this.#covers(exclude, block));
   }
@@ -95,16 +101,16 @@ export class Core {
   }
 
   /**
-   * The index to give next, or undefined if every one is used or covered. Throws a RangeError if the parent cannot be
-   * divided so (`subnetAt` says why).
+   * The index to give next, or undefined if every one is used or covered. Throws a RangeError if
+   * the parent cannot be divided so (`subnetAt` says why).
    */
   nextIndex(choice: IndexChoice): number | undefined {
     return this.nextIndices(choice, 1)[0];
   }
 
   /**
-   * What `count` calls of `nextIndex` would give if each result were used from then on; shorter if there are not so many.
-   * `count` is at most 65,536.
+   * What `count` calls of `nextIndex` would give if each result were used from then on; shorter if
+   * there are not so many. `count` is at most 65,536.
    */
   nextIndices(choice: IndexChoice, count: number): Uint32Array {
     const { parent, bits, order } = choice;
@@ -125,8 +131,8 @@ export class Core {
   }
 
   /**
-   * The first addresses of the blocks with these indices, in their order: one element each for IPv4; for IPv6 two, high
-   * half then low half. Throws a RangeError if one of them has no block.
+   * The first addresses of the blocks with these indices, in their order: one element each for
+   * IPv4; for IPv6 two, high half then low half. Throws a RangeError if one of them has no block.
    */
   divideMany(parent: Cidr, bits: number, indices: Uint32Array): BigUint64Array {
     assertCidr(parent);
@@ -149,9 +155,10 @@ export class Core {
   }
 
   /**
-   * A pool of the addresses of `podCidr`, all usable ones free. Excludes of the other family, or outside, do not matter;
-   * host bits of an exclude do not count. Throws an ArenaExhaustedError if there is no room: a core holds about 1,300
-   * pools of 65,536 indices, or many more small ones. Dispose of a pool when it is no longer needed.
+   * A pool of the addresses of `podCidr`, all usable ones free. Excludes of the other family, or
+   * outside, do not matter; host bits of an exclude do not count. Throws an ArenaExhaustedError if
+   * there is no room: a core holds about 1,300 pools of 65,536 indices, or many more small ones.
+   * Dispose of a pool when it is no longer needed.
    */
   createPool(o: { podCidr: Cidr; excludes: readonly Cidr[] }): Pool {
     return Pool.create(this.#engine, o.podCidr, o.excludes);

@@ -1,4 +1,5 @@
-// The pool of one pod CIDR: which of its addresses are free, occupied or in quarantine. The bits are in the engine's arena.
+// The pool of one pod CIDR: which of its addresses are free, occupied or in quarantine. The bits
+// are in the engine's arena.
 import { assertCidr, assertInteger, type Cidr, hasHostBits, highHalf } from './cidr.ts';
 import { CODE, type Engine, STATE } from './engine.ts';
 
@@ -7,7 +8,10 @@ export class ArenaExhaustedError extends Error {
   override readonly name = 'ArenaExhaustedError';
 }
 
-/** A snapshot that was not restored: it belongs to another pool, or it is not a snapshot that `snapshot` wrote. */
+/**
+ * A snapshot that was not restored: it belongs to another pool, or it is not a snapshot that
+ * `snapshot` wrote.
+ */
 export class SnapshotRefusedError extends Error {
   override readonly name = 'SnapshotRefusedError';
   readonly reason: 'other-pool' | 'damaged';
@@ -18,16 +22,18 @@ export class SnapshotRefusedError extends Error {
 }
 
 // A snapshot, little-endian:
-//   +0 u32 magic   +4 u32 version   +8 u32 family   +12 u32 prefix   +16 u32 cursor   +20 u32 bytes of the bitmaps
-//   +24 u64 high half of the base   +32 u64 low half   +40 free, occupied and quarantined bits, as in assembly/pool.ts
+//   +0 u32 magic     +8  u32 family   +16 u32 cursor                  +24 u64 base, high half
+//   +4 u32 version   +12 u32 prefix   +20 u32 bytes of the bitmaps    +32 u64 base, low half
+//   +40 free, occupied and quarantined bits, as in assembly/pool.ts
 const SNAPSHOT_MAGIC = 0x53504e4d;
 const SNAPSHOT_VERSION = 1;
 const SNAPSHOT_HEADER_BYTES = 40;
 
 /**
- * Indices of a pod CIDR. Usable are those below 65,536 but the first (IPv4: network, IPv6: subnet-router anycast), the
- * last of an IPv4 block (broadcast) and the excluded ones; IPv4 /31 and /32 and IPv6 /128 have none. Each usable index is
- * free, occupied or in quarantine. Verbs throw a RangeError if given something that is not an integer.
+ * Indices of a pod CIDR. Usable are those below 65,536 but the first (IPv4: network, IPv6:
+ * subnet-router anycast), the last of an IPv4 block (broadcast) and the excluded ones; IPv4 /31 and
+ * /32 and IPv6 /128 have none. Each usable index is free, occupied or in quarantine. Verbs throw a
+ * RangeError if given something that is not an integer.
  */
 export class Pool {
   readonly podCidr: Cidr;
@@ -81,7 +87,10 @@ export class Pool {
     return this.usable - this.occupied - this.quarantined;
   }
 
-  /** Occupies this index, free or in quarantine. `take` goes on after the greatest index that was named so. */
+  /**
+   * Occupies this index, free or in quarantine. `take` goes on after the greatest index that was
+   * named so.
+   */
   occupy(index: number): 'occupied' | 'already-occupied' | 'not-usable' | 'out-of-range' {
     if (!this.#has(index)) return 'out-of-range';
     const code = this.#engine.call.poolOccupy(this.#pointer(), index);
@@ -102,7 +111,10 @@ export class Pool {
     return code === CODE.ok ? 'released' : 'not-occupied';
   }
 
-  /** Puts an occupied index into quarantine: neither occupied nor free, until `endQuarantine` or `occupy`. */
+  /**
+   * Puts an occupied index into quarantine: neither occupied nor free, until `endQuarantine` or
+   * `occupy`.
+   */
   quarantine(index: number): 'quarantined' | 'not-occupied' {
     if (!this.#has(index)) return 'not-occupied';
     const code = this.#engine.call.poolQuarantine(this.#pointer(), index);
@@ -165,8 +177,9 @@ export class Pool {
   }
 
   /**
-   * Replaces the whole state by that of a snapshot. Throws a SnapshotRefusedError, and changes nothing, if the bytes are
-   * not a snapshot or were taken of a pool with another pod CIDR or other excludes.
+   * Replaces the whole state by that of a snapshot. Throws a SnapshotRefusedError, and changes
+   * nothing, if the bytes are not a snapshot or were taken of a pool with another pod CIDR or other
+   * excludes.
    */
   restore(snapshot: Uint8Array): void {
     const bytes = snapshot.length - SNAPSHOT_HEADER_BYTES;
@@ -192,7 +205,10 @@ export class Pool {
     }
   }
 
-  /** Ends the pool and gives its room back. A second call does nothing; any other verb throws after it. */
+  /**
+   * Ends the pool and gives its room back. A second call does nothing; any other verb throws after
+   * it.
+   */
   [Symbol.dispose](): void {
     const at = this.#at;
     this.#at = 0;

@@ -1,4 +1,5 @@
-// What a failed assert does: it traps. No text crosses the border; the host gets a RuntimeError and drops the instance.
+// What a failed assert does: it traps. No text crosses the border; the host gets a RuntimeError and
+// drops the instance.
 
 /** Called by `assert`; the arguments are the compiler's convention and are not used. */
 export function abort(

@@ -1,5 +1,5 @@
-// Address arithmetic on pairs of u64 (high, low) in host byte order. IPv4 comes in as (0, u32) with 96 added to its prefix,
-// so that one set of functions serves both families. A prefix here is 0..128.
+// Address arithmetic on pairs of u64 (high, low) in host byte order. IPv4 comes in as (0, u32) with
+// 96 added to its prefix, so that one set of functions serves both families. Prefixes are 0..128.
 
 /** What an IPv4 prefix is short of in the 128-bit form. */
 export const IPV4_SHIFT: u32 = 96;
@@ -53,12 +53,30 @@ export function placedLow(index: u32, prefix: u32): u64 {
   return shift >= 64 ? 0 : <u64>index << shift;
 }
 
-/** The number that the bits above `prefix` form, or u64.MAX_VALUE if it does not fit below that. */
-export function numberAbove(high: u64, low: u64, prefix: u32): u64 {
+/** The number that the bits above `prefix` form, or u64.MAX_VALUE if it is greater than that. */
+function numberAbove(high: u64, low: u64, prefix: u32): u64 {
   assert(prefix <= WIDTH);
   const shift = WIDTH - prefix;
   if (shift >= WIDTH) return 0;
   if (shift >= 64) return high >> (shift - 64);
   if (shift == 0) return high == 0 ? low : u64.MAX_VALUE;
   return high >> shift == 0 ? (high << (64 - shift)) | (low >> shift) : u64.MAX_VALUE;
+}
+
+/**
+ * How far inside block A the block B begins, counted in blocks with `unitPrefix`; u64.MAX_VALUE if
+ * it is farther than that. A covers B and has no host bits; those of B do not count.
+ */
+export function distance(
+  highA: u64,
+  lowA: u64,
+  highB: u64,
+  lowB: u64,
+  prefixB: u32,
+  unitPrefix: u32,
+): u64 {
+  // XOR takes away the bits of A, which B begins with.
+  const high = (highB ^ highA) & maskHigh(prefixB);
+  const low = (lowB ^ lowA) & maskLow(prefixB);
+  return numberAbove(high, low, unitPrefix);
 }

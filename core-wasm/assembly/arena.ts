@@ -1,11 +1,13 @@
-// The arena: blocks for pools, first fit, neighbours joined when a block comes back. It knows nothing of what is in a block.
+// The arena: blocks for pools, first fit, neighbours joined when a block comes back. It knows
+// nothing of what is in a block.
 //
 // A block, 16-byte aligned:
 //   +0 u32 bytes    whole block with this header, a multiple of 16
-//   +4 u32 next     free: address of the next free block in address order, 0 = none;  in use: IN_USE
+//   +4 u32 next     in use: IN_USE; free: the next free block in address order, 0 = none
 //   +8 u64          unused, keeps the payload aligned
 //   +16 payload
-// Free blocks never touch each other: two that would are joined. So an arena without blocks in use is one free block.
+// Free blocks never touch each other: two that would are joined. So an arena without blocks in use
+// is one free block.
 import { ARENA } from './layout.ts';
 
 const HEADER_BYTES: usize = 16;
@@ -54,7 +56,10 @@ function setNextFree(previous: usize, next: usize): void {
   else setBlockNext(previous, <u32>next);
 }
 
-/** Returns the address of `bytes` zero bytes, 16-byte aligned, or 0 if no free block is large enough. */
+/**
+ * Returns the address of `bytes` zero bytes, 16-byte aligned, or 0 if no free block is large
+ * enough.
+ */
 export function arenaTake(bytes: u32): usize {
   const need = <u32>((HEADER_BYTES + bytes + 15) & ~15);
   let previous: usize = 0;

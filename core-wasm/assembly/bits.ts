@@ -1,15 +1,16 @@
-// Bitmaps in linear memory: plain ones, and one with summary words in which the next set bit is found in a few steps.
-// The caller owns the bytes. Sizes are powers of two up to 2^16, so a bitmap has 1..1024 words of 64 bits.
+// Bitmaps in linear memory: plain ones, and one with summary words in which the next set bit is
+// found in a few steps. The caller owns the bytes. Sizes are powers of two up to 2^16, so a bitmap
+// has 1..1024 words of 64 bits.
 //
 // Plain bitmap: u64[words]; bit b of word w is index 64 * w + b; bits at or above the size are 0.
 //
-// Summarised bitmap, three levels, each bit of a level says that a word of the level below is not 0:
+// Summarised bitmap: three levels; a bit says that a word of the level below is not 0.
 //   +0                u64            top: bit i belongs to middle word i
 //   +8                u64[middles]   middle: bit b of word i belongs to word 64 * i + b
 //   +8 + 8 * middles  u64[words]     the bits themselves, a plain bitmap
 const WORD_BYTES: usize = 8;
 
-/** Most indices in a bitmap: three levels could hold 64 times more, but a pool is bounded by this. */
+/** Most indices in a bitmap: three levels could hold four times more, a pool never does. */
 export const SIZE_MAX: u32 = 65536;
 
 /** The answer of a search that found nothing. */
@@ -66,7 +67,7 @@ export function clearBit(words: usize, index: u32): void {
   setWord(words, index >> 6, before & ~bitOf(index));
 }
 
-/** The first set bit at or after `from` in a plain bitmap, or NOT_FOUND; looks at every word on the way. */
+/** The first set bit at or after `from` in a plain bitmap, or NOT_FOUND; reads word by word. */
 export function nextBit(words: usize, size: u32, from: u32): u32 {
   if (from >= size) return NOT_FOUND;
   const count = wordCount(size);
@@ -118,7 +119,7 @@ export function summarise(summary: usize, size: u32): void {
   }
 }
 
-/** The first set bit at or after `from` in a summarised bitmap, or NOT_FOUND; reads at most five words. */
+/** The first set bit at or after `from`, or NOT_FOUND; reads at most five words. */
 export function nextSummarised(summary: usize, size: u32, from: u32): u32 {
   if (from >= size) return NOT_FOUND;
   const bits = bitsOf(summary, size);

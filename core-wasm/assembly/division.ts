@@ -1,6 +1,6 @@
-// CIDR division: which blocks a parent splits into, and which of them to give next. The parent of the block with index i
-// is the block without its last `bits` bits; indices are u32.
-import { covers, hasHostBits, numberAbove, placedHigh, placedLow } from './address.ts';
+// CIDR division: which blocks a parent splits into, and which of them to give next. The parent of
+// the block with index i is the block without its last `bits` bits; indices are u32.
+import { covers, distance, hasHostBits, placedHigh, placedLow } from './address.ts';
 import { ERR_HOST_BITS, ERR_INDEX, ERR_PREFIX, ERR_UNSORTED, OK } from './codes.ts';
 import {
   EXCLUDES_MAX,
@@ -41,8 +41,9 @@ export function subnet(high: u64, low: u64, prefix: u32, index: u32, bits: u32):
 }
 
 /**
- * Writes the blocks of the first `count` entries of the index list to the output: two u64 each, high then low, or the low
- * one alone if `narrow`. Nothing that was written counts if the answer is not OK.
+ * Writes the blocks of the first `count` entries of the index list to the output: two u64 each,
+ * high then low, or the low one alone if `narrow`. Nothing that was written counts if the answer is
+ * not OK.
  */
 export function divideMany(
   high: u64,
@@ -71,8 +72,8 @@ export function divideMany(
 }
 
 /**
- * Turns the excludes into ranges of indices that they cover whole; one that is smaller than a block covers none.
- * Returns the number of ranges.
+ * Turns the excludes into ranges of indices that they cover whole; one that is smaller than a block
+ * covers none. Returns the number of ranges.
  */
 function coveredRanges(
   high: u64,
@@ -83,6 +84,7 @@ function coveredRanges(
   familyShift: u32,
 ): u32 {
   assert(excludeCount <= EXCLUDES_MAX);
+  const unit = prefix + bits;
   const last = lastIndex(bits);
   let count: u32 = 0;
   for (let i: u32 = 0; i < excludeCount; i++) {
@@ -91,14 +93,10 @@ function coveredRanges(
     const exPrefix = excludePrefix(i) + familyShift;
     if (covers(exHigh, exLow, exPrefix, high, low, prefix)) {
       setRange(count++, 0, last);
-    } else if (exPrefix <= prefix + bits && covers(high, low, prefix, exHigh, exLow, exPrefix)) {
-      // The exclude's own position counts in blocks of its size; each is `inside` bits of our blocks.
-      const inside = prefix + bits - exPrefix;
-      const position = numberAbove(exHigh ^ high, exLow ^ low, exPrefix);
-      if (inside >= 32 ? position == 0 : position <= <u64>(last >> inside)) {
-        const first = inside >= 32 ? 0 : <u32>position << inside;
-        setRange(count++, first, inside >= 32 ? last : first + lastIndex(inside));
-      }
+    } else if (exPrefix <= unit && covers(high, low, prefix, exHigh, exLow, exPrefix)) {
+      const first = distance(high, low, exHigh, exLow, exPrefix, unit);
+      const end = first + <u64>lastIndex(unit - exPrefix);
+      if (first <= <u64>last) setRange(count++, <u32>first, <u32>min(end, <u64>last));
     }
   }
   return count;
@@ -135,8 +133,9 @@ function nextCovered(index: u64, rangeCount: u32): u64 {
 }
 
 /**
- * Appends to the output the free indices from `first` to `last` (inclusive), ascending, until there are `want` of them.
- * Each round moves the candidate up past a used entry, past a covered range, or past the index it took.
+ * Appends to the output the free indices from `first` to `last` (inclusive), ascending, until there
+ * are `want` of them. Each round moves the candidate up past a used entry, past a covered range, or
+ * past the index it took.
  */
 function sweep(first: u64, last: u64, found: u32, want: u32, used: u32, ranges: u32): u32 {
   let count = found;
@@ -164,9 +163,10 @@ function sweep(first: u64, last: u64, found: u32, want: u32, used: u32, ranges: 
 }
 
 /**
- * Writes up to `want` indices to give next to the output, in the order to give them, and returns how many there are.
- * Used ones are in the index list, ascending; excludes in theirs, prefixes short of `familyShift`. With `afterHighest`
- * the search begins above the greatest used index and wraps once; otherwise it begins at 0.
+ * Writes up to `want` indices to give next to the output, in the order to give them, and returns
+ * how many there are. Used ones are in the index list, ascending; excludes in theirs, prefixes
+ * short of `familyShift`. With `afterHighest` the search begins above the greatest used index and
+ * wraps once; otherwise it begins at 0.
  */
 export function nextIndices(
   high: u64,

@@ -1,5 +1,6 @@
-// What the module exports: integers in, integers out; negative results are the codes of codes.ts. Addresses come as u32
-// (IPv4) or as two u64, high and low (IPv6), in host byte order. core-wasm/index.ts is the only caller.
+// What the module exports: integers in, integers out; negative results are the codes of codes.ts.
+// Addresses come as u32 (IPv4) or as two u64, high and low (IPv6), in host byte order.
+// core-wasm/index.ts is the only caller.
 import './abort.ts';
 import { IPV4_SHIFT, covers } from './address.ts';
 import { arenaBytes, arenaFreeBytes } from './arena.ts';
@@ -76,7 +77,10 @@ export function outputBytes(): u32 {
   return <u32>OUTPUT_BYTES;
 }
 
-/** Writes block `index` of 2^bits to the output, u64 high and low. OK, ERR_HOST_BITS, ERR_PREFIX, ERR_INDEX. */
+/**
+ * Writes block `index` of 2^bits to the output, u64 high and low. OK, ERR_HOST_BITS, ERR_PREFIX,
+ * ERR_INDEX.
+ */
 export function subnet4(base: u32, prefix: u32, index: u32, bits: u32): i32 {
   return block(0, base, prefix + IPV4_SHIFT, index, bits);
 }
@@ -86,7 +90,10 @@ export function subnet6(high: u64, low: u64, prefix: u32, index: u32, bits: u32)
   return block(high, low, prefix, index, bits);
 }
 
-/** Writes the blocks of the first `count` listed indices to the output, one u64 each. Codes of `subnet4`. */
+/**
+ * Writes the blocks of the first `count` listed indices to the output, one u64 each. Codes of
+ * `subnet4`.
+ */
 export function divideMany4(base: u32, prefix: u32, bits: u32, count: u32): i32 {
   return divide(0, base, prefix + IPV4_SHIFT, bits, count, true);
 }
@@ -114,8 +121,8 @@ export function covers6(
 }
 
 /**
- * Writes up to `want` indices to give next to the output, u32 each, and returns how many. Used indices and excludes are
- * in their lists. ERR_HOST_BITS, ERR_PREFIX, ERR_UNSORTED.
+ * Writes up to `want` indices to give next to the output, u32 each, and returns how many. Used
+ * indices and excludes are in their lists. ERR_HOST_BITS, ERR_PREFIX, ERR_UNSORTED.
  */
 export function nextIndices4(
   base: u32,
@@ -145,17 +152,26 @@ export function nextIndices6(
   return next(high, low, prefix, bits, usedCount, excludeCount, afterHighest != 0, want, 0);
 }
 
-/** Makes a pool for an IPv4 block and returns its address, or ERR_NO_ROOM. Network and broadcast are not usable. */
+/**
+ * Makes a pool for an IPv4 block and returns its address, or ERR_NO_ROOM. Network and broadcast are
+ * not usable.
+ */
 export function poolCreate4(prefix: u32): i32 {
   return poolCreate(prefix + IPV4_SHIFT, true);
 }
 
-/** Makes a pool for an IPv6 block and returns its address, or ERR_NO_ROOM. The first address is not usable. */
+/**
+ * Makes a pool for an IPv6 block and returns its address, or ERR_NO_ROOM. The first address is not
+ * usable.
+ */
 export function poolCreate6(prefix: u32): i32 {
   return poolCreate(prefix, false);
 }
 
-/** Takes what the pool's block and an exclude have in common out of use; only while nothing is occupied. */
+/**
+ * Takes what the pool's block and an exclude have in common out of use; only while nothing is
+ * occupied.
+ */
 export function poolExclude4(
   pool: usize,
   base: u32,

@@ -1,16 +1,20 @@
-// The map of linear memory and the only loads and stores on its scratch region. The pool and arena files own theirs.
+// The map of linear memory, and the only loads and stores on its scratch region. The pool and arena
+// files own theirs.
 //
 //   0 ............ static data of the module (the assert texts), up to __heap_base
-//   SCRATCH ...... input and output of ONE call; the host fills it before and reads it after, nothing stays in it
-//     excludes     EXCLUDES_MAX x { u64 high, u64 low, u64 prefix }   IPv4: high is 0, low the u32, prefix 0..32
-//     ranges       EXCLUDES_MAX x { u32 first, u32 last }             excludes as ranges of indices, made by the core
-//     indices      INDICES_MAX x u32                                  used indices, or the indices to divide
-//     output       OUTPUT_BYTES                                       found indices, divided addresses, a pool's bits
+//   SCRATCH ...... input and output of ONE call: the host fills it before and reads it after
+//     excludes     EXCLUDES_MAX x { u64 high, u64 low, u64 prefix }
+//                  IPv4: high is 0, low is the u32, prefix is 0..32
+//     ranges       EXCLUDES_MAX x { u32 first, u32 last }
+//                  the excludes as ranges of indices, inclusive; the core makes them
+//     indices      INDICES_MAX x u32, used indices or the indices to divide
+//     output       OUTPUT_BYTES, found indices, divided addresses, or the bits of a pool
 //   ARENA ........ pool blocks, up to the end of memory (arena.ts)
 //
-// Memory is fixed at 512 pages, 32 MiB (asconfig.json): initial equals maximum, so views never detach. A pool of 65,536
-// indices takes 24,784 bytes, so about 1,315 of the largest pools fit: 16 NICs x 2 families x 41 networks. Pages that no
-// pool has touched cost nothing. When the arena is full, creating a pool answers ERR_NO_ROOM.
+// Memory is fixed at 512 pages, 32 MiB (asconfig.json): initial equals maximum, so views never
+// detach. A pool of 65,536 indices takes 24,752 bytes, so 1,318 of the largest fit: 16 NICs x 2
+// families x 41 networks. Pages that no pool has touched cost nothing. When the arena is full,
+// creating a pool answers ERR_NO_ROOM.
 
 const ALIGN: usize = 64;
 const EXCLUDE_BYTES: usize = 24;

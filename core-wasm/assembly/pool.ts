@@ -1,10 +1,10 @@
 // Pools: which indices of one pod CIDR are free, occupied or in quarantine. The state of an index:
 //
-//              occupy, take                     quarantine
-//     free ──────────────────► occupied ───────────────────────► quarantined
-//      ▲  ◄─────────────────── │      ◄───────────────────────── │
-//      │        release        occupy (a quarantine is lifted)   │
-//      └─────────────────────────────────────────────────────────┘  endQuarantine         unusable: for ever
+//             occupy, take                  quarantine
+//     free ───────────────────► occupied ─────────────────► quarantined      unusable, for ever
+//      ▲ ▲                       │    ▲                       │   │
+//      │ └───── release ─────────┘    └── occupy, lifted ─────┘   │
+//      └───────────────────── endQuarantine ──────────────────────┘
 //
 // A pool of `size` indices, in a block of the arena:
 //   +0  u32 magic        POOL_MAGIC while the pool exists
@@ -17,7 +17,7 @@
 //       occupied         plain bitmap
 //       quarantined      plain bitmap
 // Every usable index is in exactly one of the bitmaps, an unusable one in none.
-import { covers } from './address.ts';
+import { covers, distance } from './address.ts';
 import { ARENA, OUTPUT, OUTPUT_BYTES } from './layout.ts';
 import { arenaBytes, arenaRelease, arenaTake } from './arena.ts';
 import {
@@ -106,8 +106,9 @@ function poolBytes(size: u32): u32 {
 }
 
 /**
- * Makes a pool for a block with `prefix` in the 128-bit form; returns its address, or ERR_NO_ROOM. All indices are usable
- * but the first and, if `broadcast` and the block ends inside the pool, the last.
+ * Makes a pool for a block with `prefix` in the 128-bit form; returns its address, or ERR_NO_ROOM.
+ * All indices are usable but the first and, if `broadcast` and the block ends inside the pool, the
+ * last.
  */
 export function poolCreate(prefix: u32, broadcast: bool): i32 {
   assert(prefix <= WIDTH);
@@ -147,8 +148,8 @@ function makeUnusable(pool: usize, first: u32, last: u32): void {
 }
 
 /**
- * Takes what a block and an exclude have in common out of use, both in the 128-bit form. Only for a pool of which nothing
- * is occupied or in quarantine.
+ * Takes what a block and an exclude have in common out of use, both in the 128-bit form. Only for a
+ * pool of which nothing is occupied or in quarantine.
  */
 export function poolExclude(
   pool: usize,
@@ -166,13 +167,10 @@ export function poolExclude(
   if (covers(excludeHigh, excludeLow, excludePrefix, high, low, prefix)) {
     makeUnusable(pool, 0, last);
   } else if (covers(high, low, prefix, excludeHigh, excludeLow, excludePrefix)) {
-    // The block has no host bits, so XOR leaves the distance from its start, and the exclude's own host bits go by the mask.
-    const sizeBits = WIDTH - excludePrefix;
-    const mask = sizeBits >= 64 ? 0 : u64.MAX_VALUE << sizeBits;
-    const first = (excludeLow ^ low) & mask;
-    const beyond = ((excludeHigh ^ high) & (sizeBits > 64 ? u64.MAX_VALUE << (sizeBits - 64) : u64.MAX_VALUE)) != 0;
-    if (beyond || first > <u64>last) return;
-    const end = sizeBits > 16 ? <u64>last : first + (<u64>1 << sizeBits) - 1;
+    const first = distance(high, low, excludeHigh, excludeLow, excludePrefix, WIDTH);
+    if (first > <u64>last) return; // beyond the indices of a block with more than 65,536 addresses
+    const hostBits = WIDTH - excludePrefix;
+    const end = hostBits > 16 ? <u64>last : first + (<u64>1 << hostBits) - 1;
     makeUnusable(pool, <u32>first, <u32>min(end, <u64>last));
   }
 }
@@ -229,9 +227,9 @@ function moveCursorPast(pool: usize, index: u32): void {
 }
 
 /**
- * Occupies this index: OK, ERR_STATE if it is already occupied, ERR_UNUSABLE, ERR_INDEX. The cursor moves past it if it
- * was not beyond: after a restart, in which everything in use is occupied again, addresses freed before are not the first
- * to be handed out.
+ * Occupies this index: OK, ERR_STATE if it is already occupied, ERR_UNUSABLE, ERR_INDEX. The cursor
+ * moves past it if it was not beyond: after a restart, in which everything in use is occupied
+ * again, addresses freed before are not the first to be handed out.
  */
 export function poolOccupy(pool: usize, index: u32): i32 {
   const state = poolState(pool, index);
@@ -304,7 +302,10 @@ export function poolNextOccupied(pool: usize, from: u32): i32 {
   return index == NOT_FOUND ? ERR_NONE : <i32>index;
 }
 
-/** Copies the free, occupied and quarantined bits to the output, one after the other; returns the bytes. */
+/**
+ * Copies the free, occupied and quarantined bits to the output, one after the other; returns the
+ * bytes.
+ */
 export function poolSave(pool: usize): u32 {
   assertPool(pool);
   const size = field(pool, AT_SIZE);
@@ -315,8 +316,9 @@ export function poolSave(pool: usize): u32 {
 }
 
 /**
- * Replaces a pool's state by what the host wrote to the output in the form of `poolSave`: OK, ERR_CORRUPT if no pool can
- * have that state, ERR_OTHER_POOL if other indices are usable in it. Nothing changes unless OK.
+ * Replaces a pool's state by what the host wrote to the output in the form of `poolSave`: OK,
+ * ERR_CORRUPT if no pool can have that state, ERR_OTHER_POOL if other indices are usable in it.
+ * Nothing changes unless OK.
  */
 export function poolLoad(pool: usize, cursor: u32): i32 {
   assertPool(pool);

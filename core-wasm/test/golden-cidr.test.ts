@@ -1,0 +1,186 @@
+// The core against the golden files of address division, test/golden/cidr.
+import { describe, expect, test } from 'bun:test';
+import covered from '../../test/golden/cidr/covered.json';
+import firstGap from '../../test/golden/cidr/first-gap.json';
+import hostIndex from '../../test/golden/cidr/host-index.json';
+import hostSubnet from '../../test/golden/cidr/host-subnet-mode.json';
+import indexOf from '../../test/golden/cidr/index-of.json';
+import interfaceIndices from '../../test/golden/cidr/interface-indices.json';
+import poolExcludes from '../../test/golden/cidr/pool-excludes.json';
+import sortedExcludes from '../../test/golden/cidr/sorted-excludes.json';
+import subnetAt from '../../test/golden/cidr/subnet-at.json';
+import { type IndexChoice, loadCore } from '../index.ts';
+import { addressOf, blockOf, cidr, excludeOf, excludes } from './text.ts';
+
+const core = await loadCore();
+
+describe('a block of a division', () => {
+  for (const row of subnetAt.rows) {
+    const answer = row.block ?? row.refused;
+    test(`${row.parent} index ${row.index} of 2^${row.bits} is ${answer}`, () => {
+      const parent = blockOf(row.parent);
+      if (parent === undefined) {
+        expect(row.refused).toBe('not-a-cidr');
+        return;
+      }
+      const division = core.subnetAt(parent, row.index, row.bits);
+      if (row.block === undefined) expect(division).toMatchObject({ reason: row.refused });
+      else expect(division).toEqual({ ok: true, cidr: cidr(row.block) });
+    });
+  }
+});
+
+describe('a block left out', () => {
+  for (const row of covered.rows) {
+    const what = `${row.parent} index ${row.index} of 2^${row.bits} under [${row.excludes}]`;
+    test(`${what}: ${row.covered ?? row.refused}`, () => {
+      const parsed = row.excludes.map(excludeOf);
+      const list = parsed.filter((exclude) => exclude !== undefined);
+      if (list.length < parsed.length) {
+        expect(row.refused).toBe('not-a-cidr');
+        return;
+      }
+      const division = core.subnetAt(cidr(row.parent), row.index, row.bits);
+      if (!division.ok) throw new Error(division.reason);
+      expect(core.isCovered(division.cidr, list)).toBe(row.covered === true);
+    });
+  }
+});
+
+describe('the first gap', () => {
+  for (const row of firstGap.rows) {
+    test(`of [${row.used}] is ${row.gap}, the next index ${row.next}`, () => {
+      const parent = cidr('10.0.0.0/8');
+      const rest = { parent, bits: 12, used: row.used, excludes: [] };
+      expect(core.nextIndex({ ...rest, order: 'first-gap' })).toBe(row.next);
+      expect(row.gap === null ? Math.max(-1, ...row.used) + 1 : row.gap).toBe(row.next);
+    });
+  }
+});
+
+describe('the index of an address', () => {
+  for (const row of indexOf.rows) {
+    test(`${row.address} in ${row.podCidr}: ${row.refused ?? row.index}`, () => {
+      const podCidr = cidr(row.podCidr);
+      const address = addressOf(row.address)?.value ?? -1n;
+      if (row.refused !== undefined) {
+        expect(() => core.createPool({ podCidr, excludes: [] })).toThrow(RangeError);
+        return;
+      }
+      using pool = core.createPool({ podCidr, excludes: [] });
+      expect(core.contains(podCidr, address)).toBe(row.contained);
+      expect(pool.indexOf(address) ?? null).toBe(row.index);
+    });
+  }
+});
+
+test('excludes in the order of their addresses keep every exclude', () => {
+  for (const row of sortedExcludes.rows) {
+    const bases = excludes(row.sorted).map((exclude) => exclude.base);
+    expect([...row.excludes].sort()).toEqual([...row.sorted].sort());
+    expect(bases.every((base, at) => at === 0 || (bases[at - 1] ?? base) <= base)).toBe(true);
+  }
+});
+
+interface Step {
+  readonly name?: string;
+  readonly gone?: string;
+  readonly index?: number | null;
+  readonly block?: string | null;
+}
+
+/** Plays arrivals and departures; each arrival must get the index and the block that it names. */
+function play(choice: Omit<IndexChoice, 'used'>, steps: readonly Step[]): void {
+  const held = new Map<string, number>();
+  for (const { name, gone, index, block } of steps) {
+    if (gone !== undefined) held.delete(gone);
+    if (name === undefined) continue;
+    const next = core.nextIndex({ ...choice, used: held.values() });
+    expect([name, next ?? null]).toEqual([name, index ?? null]);
+    if (next === undefined) continue;
+    held.set(name, next);
+    const division = core.subnetAt(choice.parent, next, choice.bits);
+    if (block) expect(division).toEqual({ ok: true, cidr: cidr(block) });
+  }
+}
+
+describe('interface indices', () => {
+  for (const row of [...interfaceIndices.created, ...interfaceIndices.seen]) {
+    const story = row.steps.map((step) => ('gone' in step ? '-' : step.index)).join(' ');
+    test(`${row.parent} in 2^${row.bits} without [${row.excludes}]: ${story}`, () => {
+      const parent = blockOf(row.parent);
+      if (parent === undefined) {
+        expect(row).toMatchObject({ refused: 'not-a-cidr' });
+        return;
+      }
+      const rest = { bits: row.bits, excludes: excludes(row.excludes) };
+      play({ parent, ...rest, order: 'first-gap' }, row.steps);
+    });
+  }
+});
+
+describe('host indices', () => {
+  for (const row of hostIndex.rows) {
+    const story = row.steps.map((step) => ('gone' in step ? '-' : step.index)).join(' ');
+    test(`${row.parent} in 2^${row.bits} without [${row.excludes}]: ${story}`, () => {
+      const rest = { bits: row.bits, excludes: excludes(row.excludes) };
+      play({ parent: cidr(row.parent), ...rest, order: 'after-highest' }, row.steps);
+    });
+  }
+});
+
+describe('host-subnet mode', () => {
+  for (const row of hostSubnet.blocks) {
+    const count = row.hosts.length;
+    test(`${row.netAddress} in 2^${row.hostBits} for ${count} of the hosts`, () => {
+      const parent = cidr(row.vlanCidr);
+      const steps = row.hosts.map((host) => ({
+        name: host.host,
+        index: host.hostIndex,
+        block: host.podCidr,
+      }));
+      play({ parent, bits: row.hostBits, excludes: [], order: 'after-highest' }, steps);
+      for (const host of row.hosts) {
+        using pool = core.createPool({
+          podCidr: cidr(host.podCidr),
+          excludes: excludes(host.excludes),
+        });
+        expect(pool.usable).toBe(host.usable);
+        const own = pool.indexOf(addressOf(host.hostIp)?.value ?? -1n);
+        expect(own !== undefined && pool.isUsable(own)).toBe(false);
+      }
+    });
+  }
+
+  for (const row of hostSubnet.interfaceIndices) {
+    test(row.about, () => {
+      const parent = cidr('0.0.0.0/0'); // these numbers divide nothing
+      play({ parent, bits: 16, excludes: [], order: 'first-gap' }, row.steps);
+    });
+  }
+});
+
+describe('what is excluded from a pool', () => {
+  for (const row of poolExcludes.excludes) {
+    test(`[${row.excludes}] of ${row.podCidr}: [${row.poolExcludes}]`, () => {
+      const podCidr = cidr(row.podCidr);
+      const all = excludes(row.excludes);
+      expect(core.isCovered(podCidr, all)).toBe(row.covered);
+      using withAll = core.createPool({ podCidr, excludes: all });
+      using withOwn = core.createPool({ podCidr, excludes: excludes(row.poolExcludes) });
+      if (row.covered) expect(withAll.usable).toBe(0);
+      else expect(withAll.snapshot()).toEqual(withOwn.snapshot());
+    });
+  }
+
+  for (const row of poolExcludes.conflicts) {
+    test(`of [${row.addresses}] lie in [${row.excludes}]: [${row.conflicts}]`, () => {
+      const blocks = excludes(row.excludes ?? []);
+      const inside = (row.addresses ?? []).filter((text) => {
+        const address = addressOf(text);
+        return blocks.some((b) => b.family === address?.family && core.contains(b, address.value));
+      });
+      expect(inside).toEqual(row.conflicts);
+    });
+  }
+});
