@@ -7,7 +7,7 @@
 //
 // IPv6 is left as the kernel sets it up for any new link (link-local address, router
 // advertisements by the namespace's own settings); the reference plugins do the same.
-import { formatAddress, parseAddress } from '../../shared/model/ip/address.ts';
+import { canonicalAddress } from './canonical-address.ts';
 import type { PodLink, PodLinkRequest } from './host-net.ts';
 import { linkFailure } from './link-failure.ts';
 import { addNewAddress } from './netlink/address.ts';
@@ -154,11 +154,6 @@ function configureLinks(socket: NetlinkSocket, made: readonly Made[]): void {
     if (outcome.errno === undefined || part === undefined) continue;
     throw failure(part.plan, part.step, outcome, part.subject);
   }
-}
-
-function canonicalAddress(text: string): string {
-  const address = parseAddress(text);
-  return address === undefined ? text : formatAddress(address);
 }
 
 function removeMade(socket: NetlinkSocket, made: readonly Made[]): void {

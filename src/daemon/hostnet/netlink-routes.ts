@@ -4,8 +4,8 @@
 // route is first added exclusively. Where that finds the destination taken, ours are looked up:
 // if we hold it, the new next hop is added beside the old one, which is then removed by its exact
 // next hop and protocol, so packets always find a route; if we do not, EEXIST is reported.
-import { formatAddress, parseAddress } from '../../shared/model/ip/address.ts';
 import { canonicalCidr } from '../../shared/model/ip/cidr.ts';
+import { canonicalAddress } from './canonical-address.ts';
 import type { FailedRoute, HostRoute } from './host-net.ts';
 import { NetlinkBatch } from './netlink/batch.ts';
 import { addDeleteRoute, addNewRoute, type RouteChange } from './netlink/route.ts';
@@ -120,11 +120,6 @@ const placeOf = ({ destination, table, protocol }: HostRoute): string =>
 
 const isSameHop = (a: HostRoute, b: HostRoute): boolean =>
   a.interfaceIndex === b.interfaceIndex && canonicalAddress(a.via) === canonicalAddress(b.via);
-
-function canonicalAddress(text: string): string {
-  const address = parseAddress(text);
-  return address === undefined ? '' : formatAddress(address);
-}
 
 function toChange(route: HostRoute): RouteChange {
   const { destination, table, protocol, via, interfaceIndex } = route;
