@@ -1,6 +1,7 @@
 // Test equipment: an in-memory HostNet. It passes the contract suite that the kernel back ends
 // pass, so attach logic can be tested without root. It does not model neighbours, metrics,
 // policy rules, or anything that no caller of HostNet can see.
+import { assertOurs } from '../../src/daemon/hostnet/change-routes.ts';
 import type {
   FailedRoute,
   HostLink,
@@ -40,8 +41,6 @@ interface DefaultRoute {
 }
 
 const NOT_A_NAMESPACE = 'not-a-namespace';
-/** Protocols of the kernel and of administrators; see HostNet.changeRoutes. */
-const SYSTEM_PROTOCOL_MAX = 4;
 
 /** An in-memory host. The methods below `disposed` are the test's hands on the "kernel". */
 export class FakeHostNet implements HostNet {
@@ -73,9 +72,7 @@ export class FakeHostNet implements HostNet {
   changeRoutes(o: { add: readonly HostRoute[]; remove: readonly HostRoute[] }): {
     failed: FailedRoute[];
   } {
-    for (const { protocol } of [...o.add, ...o.remove]) {
-      if (protocol <= SYSTEM_PROTOCOL_MAX || protocol > 255) throw new RangeError('not ours');
-    }
+    for (const { protocol } of [...o.add, ...o.remove]) assertOurs(protocol);
     const failed: FailedRoute[] = [];
     for (const route of o.add) {
       const errno = this.#addErrno(route);

@@ -1,6 +1,7 @@
 // HostNet over rtnetlink. Links and routes of the host namespace; pods' namespaces are opened
 // here and worked on in netlink-netns.ts.
 import { DomainError } from '../../shared/model/errors.ts';
+import { changeHostRoutes } from './change-routes.ts';
 import type {
   FailedRoute,
   HostLink,
@@ -14,7 +15,7 @@ import { dumpAddresses, dumpLinks, dumpRoutes } from './netlink/dumps.ts';
 import type { LinkRecord } from './netlink/link.ts';
 import { NetlinkSocket } from './netlink/socket.ts';
 import { openNetlinkNetns } from './netlink-netns.ts';
-import { changeHostRoutes } from './netlink-routes.ts';
+import { createNetlinkRouteWriter, listRoutes } from './netlink-routes.ts';
 import { watchNetlink } from './netlink-watch.ts';
 import { inNetns, NetnsFile, OWN_NETNS_PATH } from './netns-file.ts';
 
@@ -44,10 +45,7 @@ class NetlinkHostNet implements HostNet {
   }
 
   routes({ protocol, table = k.RT_TABLE_MAIN }: { protocol: number; table?: number }): HostRoute[] {
-    const records = dumpRoutes(this.#socket, { protocol, table });
-    return records.flatMap(({ destination, nexthops }) =>
-      nexthops.map((hop) => ({ destination, ...hop, table, protocol })),
-    );
+    return listRoutes(this.#socket, { protocol, table });
   }
 
   defaultRoutes(): { family: 4 | 6; interfaceIndex: number; metric: number }[] {
@@ -63,7 +61,7 @@ class NetlinkHostNet implements HostNet {
   changeRoutes(o: { add: readonly HostRoute[]; remove: readonly HostRoute[] }): {
     failed: FailedRoute[];
   } {
-    return changeHostRoutes(this.#socket, { ...o, own: (key) => this.routes(key) });
+    return changeHostRoutes(createNetlinkRouteWriter(this.#socket), o);
   }
 
   openNetns(path: string): NetnsHandle {
