@@ -20,7 +20,7 @@ const BUILD = join(ROOT, 'build');
 /** A program that `buildPrograms` can make. */
 interface Program {
   readonly entry: string;
-  /** Pays only where much JavaScript is loaded at start; needs the esm format for top-level await. */
+  /** Needs the esm format for top-level await. */
   readonly bytecode: boolean;
   /** Further names under which the same file is installed; it looks at the name it was started by. */
   readonly links: readonly string[];
@@ -29,7 +29,7 @@ interface Program {
 const PROGRAMS: Readonly<Record<string, Program>> = {
   'multi-nic': {
     entry: 'src/cni/main.ts',
-    bytecode: false,
+    bytecode: true,
     links: ['multi-nic-ipam', 'aws-ipvlan'],
   },
   'multi-nicd': { entry: 'src/daemon/main.ts', bytecode: true, links: [] },

@@ -1,4 +1,5 @@
-// Reads a stream of bytes into text, up to a limit: what a runtime or the daemon sends is never trusted to end.
+// Reads a stream of bytes into text, up to a limit: what a runtime or the daemon sends is never
+// trusted to end.
 
 /** Thrown when a stream has more than the limit; the rest is left unread. */
 export class TooLongError extends Error {
@@ -7,7 +8,10 @@ export class TooLongError extends Error {
   }
 }
 
-/** All of the stream as UTF-8, malformed bytes replaced. Throws TooLongError, or what the stream itself throws. */
+/**
+ * All of the stream as UTF-8, malformed bytes replaced. Throws TooLongError, or what the stream
+ * itself throws.
+ */
 export async function readText(
   stream: ReadableStream<Uint8Array>,
   limitBytes: number,

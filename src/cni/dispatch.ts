@@ -1,5 +1,5 @@
-// From a runtime's call to one JSON document and an exit status: the protocol itself, without a process. The order of
-// the checks decides which error a wrong call gets (spec cni 1.7).
+// From a runtime's call to one JSON document and an exit status: the protocol itself, without a
+// process. The order of the checks decides which error a wrong call gets (spec cni 1.7).
 
 import {
   type CniEnvironment,
@@ -41,7 +41,7 @@ export interface Dispatch extends CniPorts {
   readonly stdout: (text: string) => Promise<void>;
   /** Prints one or more lines for people. */
   readonly stderr: (text: string) => void;
-  /** Whether the path is the network namespace that this process is in. */
+  /** Whether the path is the network namespace that this process is in. Never rejects. */
   readonly isOwnNetns: (path: string) => Promise<boolean>;
 }
 
@@ -96,13 +96,19 @@ async function readCall(
   o: Dispatch,
   { environment, progress }: { environment: CniEnvironment; progress: Progress },
 ): Promise<CniCall> {
+  const { command, netns, netnsOverride } = environment;
+  // Looked at meanwhile; judged last, but before anything is done. The reference judges after it
+  // has acted.
+  const lookingAtNetns = netns === '' ? Promise.resolve(false) : o.isOwnNetns(netns);
   const config = parseRequestConfig(await readStdin(o));
   if (!config.ok) throw new CniFailure(config.error);
   const cniVersion = effectiveVersion(config.value.cniVersion);
   if (isSupported(cniVersion)) progress.cniVersion = cniVersion;
-  const refused =
-    checkDispatch(environment.command, cniVersion) ?? (await checkNetns(o, environment));
-  if (refused !== undefined) throw new CniFailure(refused);
+  const wrongCall = checkDispatch(command, cniVersion);
+  if (wrongCall !== undefined) throw new CniFailure(wrongCall);
+  const isOwnNetns = await lookingAtNetns;
+  const wrongNetns = checkOwnNetns({ command, isOwnNetns, netnsOverride });
+  if (wrongNetns !== undefined) throw new CniFailure(wrongNetns);
   const requestId = o.newRequestId();
   progress.requestId = requestId;
   const { name: network, value } = config.value;
@@ -116,14 +122,6 @@ async function readStdin(o: Dispatch): Promise<string> {
     const reason = error instanceof Error ? error.message : String(error);
     throw new DomainError('io-failed', `error reading from stdin: ${reason}`, { cause: error });
   }
-}
-
-/** The reference looks at this after it has acted, and then prints a second document; we look first. */
-async function checkNetns(o: Dispatch, environment: CniEnvironment) {
-  const { command, netns, netnsOverride } = environment;
-  if (netns === '' || netnsOverride) return undefined;
-  const isOwnNetns = await o.isOwnNetns(netns);
-  return checkOwnNetns({ command, isOwnNetns, netnsOverride });
 }
 
 const HANDLERS: Readonly<Record<string, CniCommandHandler>> = {
@@ -142,7 +140,9 @@ function handlerOf(program: ProgramName, command: string): CniCommandHandler | u
   return command === 'GC' ? () => Promise.resolve(SILENT) : refuseFormerName(program);
 }
 
-/** A result that cannot be delivered must not stay in force: the runtime takes the call for failed. */
+/**
+ * A result that cannot be delivered must not stay in force: the runtime takes the call for failed.
+ */
 async function printOrTakeBack(o: Dispatch, outcome: CniOutcome): Promise<void> {
   try {
     await o.stdout(outcome.output);

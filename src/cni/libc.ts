@@ -1,5 +1,6 @@
-// The file-system calls of libc that Bun's own API lacks and that a durable, private file needs. Importing node:fs
-// instead would cost 2 to 4 ms at every start; this file is loaded only by the rare call that must write to the spool.
+// The file-system calls of libc that Bun's own API lacks and that a durable, private file needs.
+// Importing node:fs instead would cost 2 to 4 ms at every start; this file is loaded only by the
+// rare call that must write to the spool.
 
 import { dlopen, read } from 'bun:ffi';
 import { DomainError } from '../shared/model/errors.ts';
@@ -29,7 +30,10 @@ const O_DIRECTORY = isArm64 ? 0o40000 : 0o200000;
 const O_NOFOLLOW = isArm64 ? 0o100000 : 0o400000;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
-/** struct statx is the same on every architecture: u32 stx_uid at byte 20, u16 stx_mode at byte 28, 256 bytes. */
+/**
+ * struct statx is the same on every architecture: u32 stx_uid at byte 20, u16 stx_mode at byte 28,
+ * 256 bytes.
+ */
 const STATX_BYTES = 256;
 const STATX_UID_AT = 20;
 const STATX_MODE_AT = 28;
@@ -59,7 +63,10 @@ export function openLibc(): Libc {
 
 type Symbols = ReturnType<typeof dlopen<typeof SIGNATURES>>['symbols'];
 
-/** Each call throws a DomainError 'io-failed' that names the call, the path and errno; descriptors are the caller's. */
+/**
+ * Each call throws a DomainError 'io-failed' that names the call, the path and errno; descriptors
+ * are the caller's.
+ */
 export class Libc {
   readonly #symbols: Symbols;
 
@@ -67,7 +74,10 @@ export class Libc {
     this.#symbols = symbols;
   }
 
-  /** Makes a directory unless there is one of that name already. Its parent must exist: ENOENT is returned. */
+  /**
+   * Makes a directory unless there is one of that name already. Its parent must exist: ENOENT is
+   * returned.
+   */
   makeDirectory(path: string, mode: number): 'made' | 'exists' | 'no-parent' {
     if (this.#symbols.mkdir(toCString(path), mode) === 0) return 'made';
     const errno = this.#errno();

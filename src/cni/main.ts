@@ -1,5 +1,6 @@
-// The CNI executable: connects `dispatch` with the process. Installed as multi-nic, multi-nic-ipam and aws-ipvlan; it
-// looks at the name it was started by. Nothing it imports may import node:*, which would double its start time.
+// The CNI executable: connects `dispatch` with the process. Installed as multi-nic, multi-nic-ipam
+// and aws-ipvlan; it looks at the name it was started by. Nothing it imports may import node:*,
+// which would double its start time.
 
 import { SOCKET_PATH, SPOOL_PATH } from '../shared/model/names.ts';
 import { createLogger, parseLogLevel } from '../shared/platform/log.ts';

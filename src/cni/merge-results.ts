@@ -1,10 +1,11 @@
-// Puts our part of a chain's result behind that of the plugins before us (CNI SPEC, ADD: prevResult is passed on).
+// Puts our part of a chain's result behind that of the plugins before us (CNI SPEC, ADD: prevResult
+// is passed on).
 
 import type { CniResult, ResultIp } from '../shared/model/cni/result.ts';
 
 /**
- * One result of both: interfaces and addresses of `previous` first and unchanged, then ours with their positions moved.
- * DNS settings are ours if we have any. Neither argument is changed.
+ * One result of both: interfaces and addresses of `previous` first and unchanged, then ours with
+ * their positions moved. DNS settings are ours if we have any. Neither argument is changed.
  */
 export function mergeResults(previous: CniResult | undefined, own: CniResult): CniResult {
   if (previous === undefined) return own;

@@ -34,10 +34,13 @@ export interface CniOutcome {
   /** The document for standard output, or nothing. */
   readonly output: string;
   /** Takes the effects back. Called when the runtime cannot be told about them. */
-  readonly takeBack?: () => Promise<void>;
+  readonly takeBack?: () => Promise<unknown>;
 }
 
-/** Answers a verb, or throws: a DomainError or CniFailure for what is foreseen, anything else is a bug. */
+/**
+ * Answers a verb, or throws: a DomainError or CniFailure for what is foreseen, anything else is a
+ * bug.
+ */
 export type CniCommandHandler = (call: CniCall, ports: CniPorts) => Promise<CniOutcome>;
 
 /** The outcome of verbs that print nothing. */

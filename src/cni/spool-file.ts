@@ -1,5 +1,5 @@
-// Writes one spool file so that it is complete or absent, private to root, and on the disk before the runtime is told
-// that its DEL is done.
+// Writes one spool file so that it is complete or absent, private to root, and on the disk before
+// the runtime is told that its DEL is done.
 
 import type { CniRequest } from '../shared/model/daemon-api.ts';
 import { DomainError } from '../shared/model/errors.ts';
@@ -8,12 +8,15 @@ import { type Libc, openLibc } from './libc.ts';
 const DIRECTORY_MODE = 0o700;
 const PARENT_MODE = 0o755;
 const FILE_MODE = 0o600;
-/** A file name has at most 255 bytes; a container ID from a hand-made call can be longer and is then cut. */
+/**
+ * A file name has at most 255 bytes; a container ID from a hand-made call can be longer and is then
+ * cut.
+ */
 const CONTAINER_ID_CHARS_MAX = 128;
 
 /**
- * Writes `<containerId>-<ifName>-<random>.json`: the request with `spooledAt` (RFC 3339). Returns its path. Throws a
- * DomainError 'io-failed', also when the directory belongs to somebody else.
+ * Writes `<containerId>-<ifName>-<random>.json`: the request with `spooledAt` (RFC 3339). Returns
+ * its path. Throws a DomainError 'io-failed', also when the directory belongs to somebody else.
  */
 export function writeSpoolFile(directory: string, request: CniRequest, nowMs: number): string {
   const random = crypto.randomUUID().replaceAll('-', '').slice(0, 12);
@@ -31,7 +34,10 @@ export function writeSpoolFile(directory: string, request: CniRequest, nowMs: nu
   return `${directory}/${name}`;
 }
 
-/** Opens the directory, making it and its parent if needed, and makes sure that nobody else can enter it. */
+/**
+ * Opens the directory, making it and its parent if needed, and makes sure that nobody else can
+ * enter it.
+ */
 function openPrivateDirectory(libc: Libc, path: string): number {
   if (libc.makeDirectory(path, DIRECTORY_MODE) === 'no-parent') {
     libc.makeDirectory(path.slice(0, Math.max(path.lastIndexOf('/'), 1)), PARENT_MODE);
@@ -56,7 +62,10 @@ function assertPrivate(libc: Libc, descriptor: number, path: string): void {
   if ((mode & 0o077) !== 0) libc.changeMode(descriptor, path, DIRECTORY_MODE);
 }
 
-/** The final name appears only when the bytes are on the disk; readers skip names that start with a dot. */
+/**
+ * The final name appears only when the bytes are on the disk; readers skip names that start with a
+ * dot.
+ */
 function writeByRename(libc: Libc, directory: number, name: string, bytes: Uint8Array): void {
   const partial = `.${name}.partial`;
   const file = libc.createFile(directory, partial, FILE_MODE);

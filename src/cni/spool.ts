@@ -1,13 +1,13 @@
-// Where a DEL waits that could not be delivered: one file per request in a directory that only root can enter. The
-// daemon works the files off; until then the addresses stay taken.
+// Where a DEL waits that could not be delivered: one file per request in a directory that only root
+// can enter. The daemon works the files off; until then the addresses stay taken.
 
 import type { CniRequest } from '../shared/model/daemon-api.ts';
 
 /** Keeps requests for a daemon that cannot take them now. */
 export interface Spool {
   /**
-   * Stores the request durably and returns the path of its file. Throws a DomainError 'io-failed' if it cannot;
-   * nothing of the request is left then.
+   * Stores the request durably and returns the path of its file. Throws a DomainError 'io-failed'
+   * if it cannot; nothing of the request is left then.
    */
   record(request: CniRequest): Promise<string>;
 }

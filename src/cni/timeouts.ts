@@ -1,9 +1,12 @@
-// How long the executable waits for the daemon, per verb. A kubelet gives a sandbox call two minutes by default and then
-// kills what runs, so that everything must have been answered or undone well before.
+// How long the executable waits for the daemon, per verb. A kubelet gives a sandbox call two
+// minutes by default and then kills what runs, so that everything must have been answered or undone
+// well before.
 
 /** Milliseconds for a whole exchange over the socket. */
 export const TIMEOUTS_MS = {
-  /** An attach takes some 20 ms; what takes a minute hangs. With the undo below it stays under 90 s. */
+  /**
+   * An attach takes some 20 ms; what takes a minute hangs. With the undo below it stays under 90 s.
+   */
   ADD: 60_000,
   /** Taking back an ADD that cannot be used. What does not work by then goes to the spool. */
   UNDO: 20_000,

@@ -1,5 +1,6 @@
-// Checks with the WASM core what the daemon says it attached, before the runtime hears of it: a wrong address must not
-// reach a pod, whatever the reason. The daemon allocates with the same core; this is the second pair of eyes.
+// Checks with the WASM core what the daemon says it attached, before the runtime hears of it: a
+// wrong address must not reach a pod, whatever the reason. The daemon allocates with the same core;
+// this is the second pair of eyes.
 
 import type { Cidr, Core, Pool } from '../../core-wasm/index.ts';
 import { composedIfName } from '../shared/model/cni/environment.ts';
@@ -22,7 +23,10 @@ export interface Expectations {
 /** Issues named in one error; a reply can be wrong in thousands of places. */
 const ISSUES_MAX = 20;
 
-/** The result in `reply` if nothing is wrong with it, else a DomainError 'reply-invalid' that lists what is. */
+/**
+ * The result in `reply` if nothing is wrong with it, else a DomainError 'reply-invalid' that lists
+ * what is.
+ */
 export function verifyReply(core: Core, reply: CniReply, expected: Expectations): CniResult {
   const { result, pools = [] } = reply;
   if (result === undefined) throw refused(['the answer has no result']);
@@ -56,7 +60,9 @@ function interfaceIssues({ interfaces = [] }: CniResult, expected: Expectations)
   });
 }
 
-/** Addresses belong to interfaces of the result, are of a wanted family, and none is there twice. */
+/**
+ * Addresses belong to interfaces of the result, are of a wanted family, and none is there twice.
+ */
 function addressIssues({ interfaces = [], ips = [] }: CniResult, expected: Expectations): string[] {
   const seen = new Set<string>();
   return ips.flatMap((ip) => {
@@ -77,7 +83,10 @@ function addressIssues({ interfaces = [], ips = [] }: CniResult, expected: Expec
   });
 }
 
-/** Every pool is what it says, and every address that it names is usable in it and belongs to the result. */
+/**
+ * Every pool is what it says, and every address that it names is usable in it and belongs to the
+ * result.
+ */
 function poolIssues(core: Core, result: CniResult, pools: readonly ReplyPool[]): string[] {
   const inResult = new Set((result.ips ?? []).map(({ address }) => address));
   const seen = new Set<string>();
@@ -123,7 +132,10 @@ function addressIssue(pool: Pool, text: string, vlanCidr: Cidr): string | undefi
   return undefined;
 }
 
-/** With pools, each address comes from one, and each interface has exactly one address of each family. */
+/**
+ * With pools, each address comes from one, and each interface has exactly one address of each
+ * family.
+ */
 function coverageIssues(
   { interfaces = [], ips = [] }: CniResult,
   o: { readonly pools: readonly ReplyPool[]; readonly families: readonly (4 | 6)[] | undefined },

@@ -6,7 +6,9 @@ import { type CniCall, type CniOutcome, type CniPorts, SILENT } from '../ports.t
 import { TIMEOUTS_MS } from '../timeouts.ts';
 import { askOrThrow, checkedConfig, toRequest } from './request.ts';
 
-/** Handles CHECK; without the result of the ADD there is nothing to check against (CNI SPEC, CHECK). */
+/**
+ * Handles CHECK; without the result of the ADD there is nothing to check against (CNI SPEC, CHECK).
+ */
 export async function check(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   const config = checkedConfig(call);
   const { prevResult } = config;

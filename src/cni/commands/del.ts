@@ -1,5 +1,6 @@
-// DEL: asks the daemon to release an attachment. A daemon that is away gets the request later from the spool; the pod
-// must be able to go meanwhile, and its addresses stay taken until the daemon has seen the request.
+// DEL: asks the daemon to release an attachment. A daemon that is away gets the request later from
+// the spool; the pod must be able to go meanwhile, and its addresses stay taken until the daemon
+// has seen the request.
 
 import {
   type CniNetworkConfig,
@@ -10,7 +11,9 @@ import { type CniCall, type CniOutcome, type CniPorts, SILENT } from '../ports.t
 import { TIMEOUTS_MS } from '../timeouts.ts';
 import { toRequest } from './request.ts';
 
-/** Handles DEL. Reports success once the attachment is released, or its release is recorded durably. */
+/**
+ * Handles DEL. Reports success once the attachment is released, or its release is recorded durably.
+ */
 export async function del(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   const request = toRequest(call, { command: 'DEL', config: lenientConfig(call) });
   const answer = await ports.daemon.call(request, TIMEOUTS_MS.DEL);
@@ -41,8 +44,9 @@ function neither(error: Error, spoolError: unknown): DomainError {
 }
 
 /**
- * The configuration, or as little of it as a release needs if there is something wrong with it: an attachment is
- * released by its identity, and a network edited into nonsense must not keep its pods from going.
+ * The configuration, or as little of it as a release needs if there is something wrong with it: an
+ * attachment is released by its identity, and a network edited into nonsense must not keep its pods
+ * from going.
  */
 function lenientConfig(call: CniCall): CniNetworkConfig {
   const parsed = parseNetworkConfig(call.config);

@@ -1,5 +1,5 @@
-// The names of plugins that the original needed beside `multi-nic`. Their work is done by the daemon now; the names stay
-// so that tools which look for them find a plugin that says so.
+// The names of plugins that the original needed beside `multi-nic`. Their work is done by the
+// daemon now; the names stay so that tools which look for them find a plugin that says so.
 
 import { DomainError } from '../../shared/model/errors.ts';
 import type { CniCall, CniCommandHandler } from '../ports.ts';

@@ -1,5 +1,5 @@
-// GC: tells the daemon which attachments of a network the runtime still knows. What else has to be true before anything
-// is released is decided there.
+// GC: tells the daemon which attachments of a network the runtime still knows. What else has to be
+// true before anything is released is decided there.
 
 import { CniFailure, cniError } from '../../shared/model/cni/error.ts';
 import { type CniCall, type CniOutcome, type CniPorts, SILENT } from '../ports.ts';
@@ -11,8 +11,8 @@ const VALID = 'cni.dev/valid-attachments';
 const VALID_DRAFT = 'cni.dev/attachments';
 
 /**
- * Handles GC. An empty list means that nothing is valid, and libcni writes it as null; a configuration without the key is
- * refused, because to guess would release what is in use.
+ * Handles GC. An empty list means that nothing is valid, and libcni writes it as null; a
+ * configuration without the key is refused, because to guess would release what is in use.
  */
 export async function gc(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   const config = checkedConfig(call);

@@ -1,4 +1,5 @@
-// Turns a call into the request for the daemon. Which keys of the configuration matter is the daemon's business.
+// Turns a call into the request for the daemon. Which keys of the configuration matter is the
+// daemon's business.
 
 import { CniFailure } from '../../shared/model/cni/error.ts';
 import {
@@ -17,14 +18,20 @@ export function toRequest(
   return { requestId: call.requestId, containerId, netns, ifName, args, path, ...o };
 }
 
-/** The configuration, checked. Throws a CniFailure of code 7 that names everything that is wrong with it. */
+/**
+ * The configuration, checked. Throws a CniFailure of code 7 that names everything that is wrong
+ * with it.
+ */
 export function checkedConfig(call: CniCall): CniNetworkConfig {
   const parsed = parseNetworkConfig(call.config);
   if (!parsed.ok) throw new CniFailure(parsed.error);
   return parsed.value;
 }
 
-/** Sends a request whose failure has no effects to care about. Throws what came of it unless it was done. */
+/**
+ * Sends a request whose failure has no effects to care about. Throws what came of it unless it was
+ * done.
+ */
 export async function askOrThrow(
   request: CniRequest,
   ports: CniPorts,

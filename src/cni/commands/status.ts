@@ -1,4 +1,5 @@
-// STATUS: could an ADD be served now? Only the daemon knows; a daemon that is away is the answer no.
+// STATUS: could an ADD be served now? Only the daemon knows; a daemon that is away is the answer
+// no.
 
 import { type CniCall, type CniOutcome, type CniPorts, SILENT } from '../ports.ts';
 import { TIMEOUTS_MS } from '../timeouts.ts';

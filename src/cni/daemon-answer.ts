@@ -1,0 +1,62 @@
+// Understands what the daemon answered. Kept apart from sending the request, so that the schemas
+// are loaded while the daemon works.
+
+import * as v from 'valibot';
+import { issueText } from '../shared/model/cni/network-config.ts';
+import { CNI_REPLY_BYTES_MAX, CniReply } from '../shared/model/daemon-api.ts';
+import { DomainError, type ErrorDetails, fromProblem } from '../shared/model/errors.ts';
+import { PROBLEM_MEDIA_TYPE, Problem } from '../shared/model/problem.ts';
+import { readText, TooLongError } from './bounded-text.ts';
+import type { DaemonAnswer } from './daemon-client.ts';
+
+/** Issues and characters of a strange answer that are repeated in an error. */
+const ISSUES_MAX = 10;
+const BODY_CHARS_MAX = 200;
+
+/**
+ * Reads the body and says what it means. Throws what reading throws: the connection broke, or time
+ * is up.
+ */
+export async function readAnswer(response: Response): Promise<DaemonAnswer> {
+  let text: string;
+  try {
+    text = response.body === null ? '' : await readText(response.body, CNI_REPLY_BYTES_MAX);
+  } catch (error) {
+    if (!(error instanceof TooLongError)) throw error;
+    return nonsense(`the answer of the multi-nic daemon has ${error.message}`, {});
+  }
+  return response.status === 200 ? parseReply(text) : parseRefusal(text, response);
+}
+
+function parseReply(text: string): DaemonAnswer {
+  const reply = v.safeParse(CniReply, parseJson(text));
+  if (reply.success) return { outcome: 'done', reply: reply.output };
+  const issues = reply.issues.slice(0, ISSUES_MAX).map(issueText);
+  return nonsense('the answer of the multi-nic daemon cannot be understood', { issues });
+}
+
+function parseRefusal(text: string, { status, headers }: Response): DaemonAnswer {
+  const mediaType = headers.get('content-type')?.split(';', 1)[0]?.trim();
+  const problem = v.safeParse(Problem, parseJson(text));
+  if (mediaType !== PROBLEM_MEDIA_TYPE || !problem.success) {
+    const message = `the multi-nic daemon answered HTTP ${status} without a problem document`;
+    return nonsense(message, { status, body: text.slice(0, BODY_CHARS_MAX) });
+  }
+  const error = fromProblem(problem.output);
+  if (error !== undefined) return { outcome: 'refused', error };
+  // A bug in the daemon: it names none of the kinds, and what it has undone is not known.
+  const bug = new Error(`the multi-nic daemon failed: ${problem.output.title}; its log says why`);
+  return { outcome: 'unknown', error: bug };
+}
+
+function nonsense(message: string, details: ErrorDetails): DaemonAnswer {
+  return { outcome: 'unknown', error: new DomainError('reply-invalid', message, { details }) };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // which no schema accepts
+  }
+}
