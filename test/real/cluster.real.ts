@@ -1,0 +1,237 @@
+// The test cluster by itself, before anything of ours is on it: that it comes up, that pods get interfaces through the
+// meta-plugin and the reference plugins, that machines survive restarts, and that nothing is left when it is down.
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { callApi } from '../cluster/api.ts';
+import {
+  adminAccess,
+  applyObjects,
+  clusterDown,
+  clusterUp,
+  currentShape,
+  leftovers,
+  waitForNodes,
+  whyNoCluster,
+} from '../cluster/cluster.ts';
+import { waitFor } from '../cluster/command.ts';
+import { restartService, runOn, startService, stopService } from '../cluster/machine.ts';
+import { startNode, stopNode } from '../cluster/node.ts';
+import { compareStates, readNodeState } from '../cluster/node-state.ts';
+import { findPeers } from '../cluster/peers.ts';
+import {
+  createPods,
+  deletePods,
+  listPods,
+  networksOf,
+  pingAll,
+  readPod,
+  runInPod,
+  waitReady,
+} from '../cluster/pods.ts';
+import { CONTROL_PLANE, railNic } from '../cluster/settings.ts';
+import { requirement } from '../helpers/requirement.ts';
+
+const SYSCTLS = ['vm/overcommit_memory', 'vm/panic_on_oom', 'kernel/panic', 'kernel/panic_on_oops'];
+const FOLDERS = ['/var/lib/kubelet', '/var/lib/containerd', '/etc/cni', '/opt/cni', '/var/lib/cni'];
+
+/** What the cluster might change on this machine without a trace in its own names. */
+function machineState(): Record<string, unknown> {
+  const sysctls = SYSCTLS.map((name) => readFileSync(`/proc/sys/${name}`, 'utf8'));
+  const forward = readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8');
+  return { sysctls, forward, folders: FOLDERS.map((folder) => existsSync(folder)) };
+}
+
+/** A definition whose plugin is the reference macvlan on one rail, with the address that the pod asks for. */
+function definition(name: string, rail: number): object {
+  const plugin = {
+    type: 'macvlan',
+    master: railNic(rail),
+    mode: 'bridge',
+    ipam: { type: 'static' },
+  };
+  return {
+    apiVersion: 'k8s.cni.cncf.io/v1',
+    kind: 'NetworkAttachmentDefinition',
+    metadata: { name, namespace: 'default' },
+    spec: { config: JSON.stringify({ cniVersion: '1.0.0', ...plugin }) },
+  };
+}
+
+const networks = (host: number): string =>
+  JSON.stringify([
+    { name: 'one', ips: [`192.168.1.${host}/24`] },
+    { name: 'two', interface: 'data0', ips: [`192.168.2.${host}/24`] },
+  ]);
+
+if (requirement('cluster', whyNoCluster())) {
+  describe('test cluster', () => {
+    const before = machineState();
+
+    beforeAll(async () => {
+      await clusterUp({ nodes: 2, rails: 2 });
+      await applyObjects(await findPeers(), [definition('one', 0), definition('two', 1)]);
+    });
+    afterAll(clusterDown);
+
+    test('pods on two nodes reach each other over both of their further networks', async () => {
+      const state = await readNodeState('n1');
+      await createPods([
+        { name: 'a', node: 'n1', group: 'pair', networks: networks(1) },
+        { name: 'b', node: 'n2', group: 'pair', networks: networks(2) },
+      ]);
+      const pods = await waitReady('pair', { count: 2, timeoutMs: 30_000 });
+      expect(networksOf(pods[0])).toEqual([
+        { name: 'default/one', interface: 'net1', ips: ['192.168.1.1'] },
+        { name: 'default/two', interface: 'data0', ips: ['192.168.2.1'] },
+      ]);
+      expect(await pingAll(pods)).toBe(4);
+      await deletePods('pair', { timeoutMs: 30_000 });
+      // cni0 and its route come with the first pod of a node and stay.
+      const left = compareStates(state, await readNodeState('n1'));
+      expect(left.filter((line) => !/cni0|10\.244\.1\./.test(line))).toEqual([]);
+    });
+
+    test('a pod reaches the API server at the address of the kubernetes Service', async () => {
+      await createPods([{ name: 'caller' }]);
+      await waitReady('caller', { count: 1, timeoutMs: 30_000 });
+      const script =
+        'nc -w 2 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT </dev/null && echo yes';
+      expect(await runInPod('caller', script)).toBe('yes\n');
+      await deletePods('caller', { timeoutMs: 30_000 });
+    });
+
+    test('a network that does not exist keeps the pod from starting and leaves nothing', async () => {
+      const state = await readNodeState('n2');
+      await createPods([{ name: 'lost', node: 'n2', networks: 'nowhere' }]);
+      await waitFor('an event about the sandbox', async () => hasSandboxFailure('lost'), {
+        timeoutMs: 30_000,
+      });
+      await deletePods('lost', { timeoutMs: 30_000 });
+      expect(compareStates(state, await readNodeState('n2'))).toEqual([]);
+    });
+
+    test('pods survive a restart of containerd and of the kubelet', async () => {
+      await createPods([{ name: 'stay', node: 'n1', networks: networks(1) }]);
+      const [pod] = await waitReady('stay', { count: 1, timeoutMs: 30_000 });
+      await restartService('n1', 'containerd');
+      await restartService('n1', 'kubelet');
+      // The node stays Ready in the API; that the new kubelet works shows in what it answers.
+      const links = await waitFor('a pod that answers', () => runInPod('stay', 'ip -o link'), {
+        timeoutMs: 30_000,
+      });
+      expect(links).toContain('data0');
+      expect(networksOf(await readPod('stay'))).toEqual(networksOf(pod));
+      await deletePods('stay', { timeoutMs: 30_000 });
+    });
+
+    test('a sandbox that dies while the API server is away comes back with its networks', async () => {
+      await createPods([{ name: 'again', node: 'n1', networks: networks(1) }]);
+      await waitReady('again', { count: 1, timeoutMs: 30_000 });
+      await stopService(CONTROL_PLANE, 'apiserver');
+      const old = await sandboxOf('n1', 'again');
+      await runOn('n1', [...(await ctr()), 'tasks', 'kill', '--signal=SIGKILL', old]);
+      const fresh = await waitFor(
+        'a new sandbox',
+        async () => {
+          const id = await sandboxOf('n1', 'again');
+          return id !== old && (await linksOf('n1', id)).includes('data0') ? id : undefined;
+        },
+        { timeoutMs: 60_000, everyMs: 200 },
+      );
+      await startService(CONTROL_PLANE, 'apiserver');
+      await waitReady('again', { count: 1, timeoutMs: 60_000 });
+      expect(await linksOf('n1', fresh)).toContain('net1');
+      await deletePods('again', { timeoutMs: 30_000 });
+    });
+
+    test('a node comes back from a power cut with its pod', async () => {
+      await createPods([{ name: 'cut', node: 'n2', networks: networks(3) }]);
+      await waitReady('cut', { count: 1, timeoutMs: 30_000 });
+      await stopNode('n2');
+      await startNode('n2', { peers: await findPeers(), shape: currentShape() });
+      await waitForNodes(['n2']);
+      const back = async (): Promise<boolean> =>
+        (await runInPod('cut', 'ip -o link show net1')).includes('net1');
+      await waitFor('the pod after the power cut', back, { timeoutMs: 60_000, everyMs: 500 });
+      await deletePods('cut', { timeoutMs: 60_000 });
+      expect(await listPods('cut')).toEqual([]);
+    });
+
+    test('when it is down nothing is left', async () => {
+      await clusterDown();
+      expect(await leftovers()).toEqual([]);
+      expect(machineState()).toEqual(before);
+      await clusterDown();
+    });
+  });
+
+  describe('an `up` that is stopped half way', () => {
+    const start = async (): Promise<Bun.Subprocess<'ignore', 'pipe', 'pipe'>> => {
+      const main = join(import.meta.dir, '../cluster/main.ts');
+      const child = Bun.spawn([process.execPath, main, 'up', '--rails=2'], {
+        stdin: 'ignore',
+        stdout: 'pipe',
+        stderr: 'pipe',
+      });
+      for await (const text of child.stdout) {
+        if (new TextDecoder().decode(text).includes('machines started')) break;
+      }
+      return child;
+    };
+
+    test('by ^C leaves nothing', async () => {
+      const child = await start();
+      child.kill('SIGINT');
+      expect(await child.exited).toBe(130);
+      expect(await leftovers()).toEqual([]);
+    });
+
+    test('by SIGKILL leaves nothing after down', async () => {
+      const child = await start();
+      child.kill('SIGKILL');
+      await child.exited;
+      expect(await leftovers()).not.toEqual([]);
+      await clusterDown();
+      expect(await leftovers()).toEqual([]);
+    });
+  });
+}
+
+async function hasSandboxFailure(pod: string): Promise<boolean> {
+  const path = `/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D${pod}`;
+  const reply = await callApi(adminAccess(), { path });
+  return JSON.stringify(reply.body).includes('FailedCreatePodSandBox');
+}
+
+async function ctr(): Promise<string[]> {
+  return [(await findPeers()).inside('ctr'), '--namespace=k8s.io'];
+}
+
+/** Container ID of the newest sandbox of a pod. */
+async function sandboxOf(node: string, pod: string): Promise<string> {
+  const output = await runOn(node, ['sh', '-c', 'ls -t /var/lib/cni/results | grep test-meta-']);
+  const ids = [...output.matchAll(/^test-meta-([0-9a-f]{64})-eth0$/gm)].map((match) => match[1]);
+  for (const id of ids) {
+    if (id === undefined) continue;
+    const cache = await runOn(node, ['cat', `/var/lib/cni/results/test-meta-${id}-eth0`]);
+    if (cache.includes(`"${pod}"`)) return id;
+  }
+  throw new Error(`no sandbox of ${pod} on ${node}`);
+}
+
+/** Names of the interfaces inside a sandbox. */
+async function linksOf(node: string, sandbox: string): Promise<string[]> {
+  const output = await runOn(node, ['cat', `/var/lib/cni/results/test-meta-${sandbox}-eth0`]);
+  const cache: unknown = JSON.parse(output);
+  const netns = typeof cache === 'object' && cache !== null ? Reflect.get(cache, 'netns') : '';
+  const links = await runOn(node, [
+    'nsenter',
+    `--net=${String(netns)}`,
+    'ip',
+    '-o',
+    'link',
+    'show',
+  ]);
+  return [...links.matchAll(/^\d+: ([^:@]+)/gm)].map((match) => match[1] ?? '');
+}
