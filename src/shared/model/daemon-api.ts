@@ -1,5 +1,6 @@
-// What the CNI executable and the daemon say to each other over the unix socket: POST /v1/cni with a CniRequest, answered
-// by a CniReply or a problem document. The spool holds the same requests for a daemon that could not be reached.
+// What the CNI executable and the daemon say to each other over the unix socket: POST /v1/cni with
+// a CniRequest, answered by a CniReply or a problem document. The spool holds the same requests for
+// a daemon that could not be reached.
 import * as v from 'valibot';
 import { CniNetworkConfig } from './cni/network-config.ts';
 import { CniResult } from './cni/result.ts';

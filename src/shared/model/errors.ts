@@ -1,8 +1,12 @@
-// What can go wrong, as kinds that programs decide on. A DomainError is thrown low and turned once, at the edge, into a
-// CNI error, an HTTP answer or a log line by the mappings here. Bugs are other errors and never become a kind.
+// What can go wrong, as kinds that programs decide on. A DomainError is thrown low and turned once,
+// at the edge, into a CNI error, an HTTP answer or a log line by the mappings here. Bugs are other
+// errors and never become a kind.
 import { PROBLEM_TYPE_PREFIX, type Problem } from './problem.ts';
 
-/** The kinds with what they are called for people. A kind is part of the interface: it is in problem documents. */
+/**
+ * The kinds with what they are called for people. A kind is part of the interface: it is in problem
+ * documents.
+ */
 const titles = {
   'invalid-environment': 'invalid CNI environment',
   'io-failed': 'input or output failed',
@@ -33,7 +37,10 @@ export type ErrorKind = keyof typeof titles;
 /** Facts of an error, as fields for logs and problem documents. */
 export type ErrorDetails = Record<string, string | number | string[]>;
 
-/** A failure of a known kind. The message says what was attempted on what, lower case, without a final stop. */
+/**
+ * A failure of a known kind. The message says what was attempted on what, lower case, without a
+ * final stop.
+ */
 export class DomainError extends Error {
   override readonly name = 'DomainError';
   readonly kind: ErrorKind;
@@ -154,8 +161,8 @@ export function toHttpStatus(kind: ErrorKind): number {
 }
 
 /**
- * The problem document of an error. Only a DomainError says anything about itself; any other is a bug, and its text
- * stays in our log.
+ * The problem document of an error. Only a DomainError says anything about itself; any other is a
+ * bug, and its text stays in our log.
  */
 export function toProblem(error: unknown, o: { requestId?: string | undefined } = {}): Problem {
   const requestId = o.requestId === undefined ? {} : { requestId: o.requestId };
@@ -173,7 +180,10 @@ export function toProblem(error: unknown, o: { requestId?: string | undefined } 
   };
 }
 
-/** The error that a problem document stands for, or undefined if its kind is none of ours (a bug at the other end). */
+/**
+ * The error that a problem document stands for, or undefined if its kind is none of ours (a bug at
+ * the other end).
+ */
 export function fromProblem(problem: Problem): DomainError | undefined {
   const kind = problem.type.slice(PROBLEM_TYPE_PREFIX.length);
   if (!isErrorKind(kind)) return undefined;

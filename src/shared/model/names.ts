@@ -1,5 +1,5 @@
-// Fixed names that users, other programs or stored objects know. They are spelled here once; changing one is a change
-// of the interface.
+// Fixed names that users, other programs or stored objects know. They are spelled here once;
+// changing one is a change of the interface.
 
 /** API group and version of our own kinds. */
 export const GROUP = 'multinic.fms.io';
@@ -16,7 +16,10 @@ export const CONFIG_FINALIZER = 'finalizers.config.multinic.fms.io';
 /** Labels of an IPPool: the node that owns it and the network it belongs to. */
 export const HOST_NAME_LABEL = 'hostname';
 export const NETWORK_NAME_LABEL = 'netname';
-/** On a HostInterface, value `true`: written by a user; no program of ours changes its spec or deletes it. */
+/**
+ * On a HostInterface, value `true`: written by a user; no program of ours changes its spec or
+ * deletes it.
+ */
 export const UNMANAGED_LABEL = 'multi-nic-unmanaged';
 /** On a HostInterface, any value: it stays although there is no such node. */
 export const TEST_MODE_LABEL = 'test-mode';
@@ -60,13 +63,16 @@ export const SRIOV_NETWORK_SUFFIX = '-net';
 /** Marks our routes in the kernel (rtm_protocol), so that "desired minus actual" is exact. */
 export const ROUTE_PROTOCOL = 77;
 /**
- * Link groups of attachments are this number plus a count below LINK_GROUP_COUNT. Group 0 is the kernel's default,
- * and small numbers are what administrators use.
+ * Link groups of attachments are this number plus a count below LINK_GROUP_COUNT. Group 0 is the
+ * kernel's default, and small numbers are what administrators use.
  */
 export const LINK_GROUP_BASE = 0x4d00_0000;
 export const LINK_GROUP_COUNT = 0x0100_0000;
 
-/** Values of `type` in CNI configurations: the plugin's and the IPAM's that stands for our own pools. */
+/**
+ * Values of `type` in CNI configurations: the plugin's and the IPAM's that stands for our own
+ * pools.
+ */
 export const CNI_TYPE = 'multi-nic';
 export const IPAM_TYPE = 'multi-nic-ipam';
 export const AWS_IPVLAN_TYPE = 'aws-ipvlan';

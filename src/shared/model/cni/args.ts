@@ -1,5 +1,6 @@
-// CNI_ARGS, read as the original's plugin does: pieces that are no pair are ignored and the last of several wins,
-// because runtimes do repeat keys. Which addresses a pod asks for is the exception: there the first counts.
+// CNI_ARGS, read as the original's plugin does: pieces that are no pair are ignored and the last of
+// several wins, because runtimes do repeat keys. Which addresses a pod asks for is the exception:
+// there the first counts.
 
 /** What CNI_ARGS says about the pod. Absent values are empty. */
 export interface CniArgs {
@@ -28,8 +29,8 @@ export function parseCniArgs(text: string): CniArgs {
 }
 
 /**
- * Takes the first `IP=` piece out of CNI_ARGS: its addresses in order, and what is left for delegates. An empty list of
- * addresses is the same as none.
+ * Takes the first `IP=` piece out of CNI_ARGS: its addresses in order, and what is left for
+ * delegates. An empty list of addresses is the same as none.
  */
 export function takeStaticIps(text: string): { ips: string[]; remaining: string } {
   const pieces = text.split(';');

@@ -1,5 +1,6 @@
-// What a runtime says by environment variables, and the order in which a call is judged (spec cni 1.7, normative for the
-// error that a wrong call gets). Reading standard input lies between `parseCniEnvironment` and `checkDispatch`.
+// What a runtime says by environment variables, and the order in which a call is judged (spec cni
+// 1.7, normative for the error that a wrong call gets). Reading standard input lies between
+// `parseCniEnvironment` and `checkDispatch`.
 import { type CniError, cniError } from './error.ts';
 import { effectiveVersion, isAtLeast, isSupported, SUPPORTED_VERSIONS } from './version.ts';
 
@@ -7,7 +8,9 @@ import { effectiveVersion, isAtLeast, isSupported, SUPPORTED_VERSIONS } from './
 export const CNI_COMMANDS = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'] as const;
 export type CniCommand = (typeof CNI_COMMANDS)[number];
 
-/** A call's parameters. `command` may be a verb that does not exist: that is judged after the input. */
+/**
+ * A call's parameters. `command` may be a verb that does not exist: that is judged after the input.
+ */
 export interface CniEnvironment {
   readonly command: string;
   readonly containerId: string;
@@ -52,7 +55,10 @@ export const environmentRules: readonly EnvironmentRule[] = [
   { name: 'CNI_NETNS_OVERRIDE', requiredFor: [] },
 ];
 
-/** Steps 1 and 2: what is there, whether it is well formed, whether something is missing. Empty means absent. */
+/**
+ * Steps 1 and 2: what is there, whether it is well formed, whether something is missing. Empty
+ * means absent.
+ */
 export function parseCniEnvironment(
   env: Readonly<Record<string, string | undefined>>,
 ): EnvironmentOutcome {
@@ -108,14 +114,18 @@ export function composedIfName(ifName: string, index: number): string {
   return `${ifName}-${index}`;
 }
 
-/** Refuses an interface name that leaves no room for the suffixes of `count` NICs; code 4 as for CNI_IFNAME itself. */
+/**
+ * Refuses an interface name that leaves no room for the suffixes of `count` NICs; code 4 as for
+ * CNI_IFNAME itself.
+ */
 export function checkComposedIfName(ifName: string, count: number): CniError | undefined {
   const longest = composedIfName(ifName, Math.max(count - 1, 0));
   if (utf8.encode(longest).length <= IF_NAME_BYTES_MAX) return undefined;
   return cniError(
     4,
     'interface name is too long',
-    `CNI_IFNAME ${ifName} leaves no room for ${longest}, which has more than ${IF_NAME_BYTES_MAX} bytes`,
+    `CNI_IFNAME ${ifName} leaves no room for the suffix: ` +
+      `${longest} has more than ${IF_NAME_BYTES_MAX} bytes`,
   );
 }
 

@@ -8,7 +8,10 @@ import {
   toCniStatusCode,
 } from '../errors.ts';
 
-/** What a plugin prints when it fails (CNI SPEC, Error). `cniVersion` is required there, but old plugins omit it. */
+/**
+ * What a plugin prints when it fails (CNI SPEC, Error). `cniVersion` is required there, but old
+ * plugins omit it.
+ */
 export const CniError = v.looseObject({
   cniVersion: v.optional(v.string()),
   code: v.pipe(v.number(), v.integer(), v.minValue(0)),
@@ -34,8 +37,9 @@ export function cniError(code: number, msg: string, details = ''): CniError {
 }
 
 /**
- * The error object of anything thrown. A CniFailure keeps its code, a DomainError gets that of its kind, everything
- * else is a bug with code 999. `command` matters for STATUS only, where "try again later" has a code of its own.
+ * The error object of anything thrown. A CniFailure keeps its code, a DomainError gets that of its
+ * kind, everything else is a bug with code 999. `command` matters for STATUS only, where "try again
+ * later" has a code of its own.
  */
 export function toCniError(
   error: unknown,
@@ -51,7 +55,10 @@ export function toCniError(
   return { cniVersion, code: CNI_CODE_BUG, msg: message };
 }
 
-/** Facts of an error in one line, `name=value` each; lists with commas. The detail `issues` has one line per item. */
+/**
+ * Facts of an error in one line, `name=value` each; lists with commas. The detail `issues` has one
+ * line per item.
+ */
 function detailsText(error: DomainError): string {
   const { issues, ...facts } = error.details;
   const rest = Object.entries(facts).map(

@@ -1,5 +1,6 @@
-// The configuration that a runtime writes to a plugin's standard input. Two steps, because their errors differ: what any
-// plugin asks of it (spec cni 1.3), and what `multi-nic` asks of it (2.2). Unknown keys are kept.
+// The configuration that a runtime writes to a plugin's standard input. Two steps, because their
+// errors differ: what any plugin asks of it (spec cni 1.3), and what `multi-nic` asks of it (2.2).
+// Unknown keys are kept.
 import * as v from 'valibot';
 import { isCniIdentifier } from './environment.ts';
 import { type CniError, cniError } from './error.ts';
@@ -28,7 +29,10 @@ export const NicArgs = v.looseObject({
 });
 export type NicArgs = v.InferOutput<typeof NicArgs>;
 
-/** Configuration of `multi-nic`. Null for a list means the same as none: the original's controller writes it. */
+/**
+ * Configuration of `multi-nic`. Null for a list means the same as none: the original's controller
+ * writes it.
+ */
 export const CniNetworkConfig = v.looseObject({
   cniVersion: v.optional(v.string()),
   name: v.string(),
@@ -88,7 +92,10 @@ export function parseRequestConfig(stdin: string): Parsed<RequestConfig> {
   return { ok: true, value: { name, cniVersion, value: decoded.value } };
 }
 
-/** The configuration of `multi-nic`; a wrong type or a missing `plugin` is code 7 with every issue in the details. */
+/**
+ * The configuration of `multi-nic`; a wrong type or a missing `plugin` is code 7 with every issue
+ * in the details.
+ */
 export function parseNetworkConfig(value: unknown): Parsed<CniNetworkConfig> {
   const parsed = v.safeParse(CniNetworkConfig, value);
   if (parsed.success) return { ok: true, value: parsed.output };

@@ -1,4 +1,5 @@
-// Results of ADD: one shape inside (that of 1.1.0) and the shapes of all versions outside (spec cni 1.9 and 1.10).
+// Results of ADD: one shape inside (that of 1.1.0) and the shapes of all versions outside (spec cni
+// 1.9 and 1.10).
 import * as v from 'valibot';
 import { DomainError } from '../errors.ts';
 import { parseAddress } from '../ip/address.ts';
@@ -93,8 +94,9 @@ const LegacyResult = v.object({
 export type PrintedResult = Record<string, unknown>;
 
 /**
- * Reads the result of a delegate. One that names no version has that of the configuration it answers (an allowance for
- * old plugins); null reads like {}. Throws `decode-failed` or `incompatible-version`.
+ * Reads the result of a delegate. One that names no version has that of the configuration it
+ * answers (an allowance for old plugins); null reads like {}. Throws `decode-failed` or
+ * `incompatible-version`.
  */
 export function parseResult(value: unknown, configVersion: string): CniResult {
   const object = toObject(value ?? {});
@@ -129,8 +131,8 @@ export function parsePrevResult(value: unknown, configVersion: string): CniResul
 }
 
 /**
- * The result in the shape of `version`, ready to be printed; `''` means 0.1.0. Throws `incompatible-version` for an
- * unknown version, and where family A has no address to show.
+ * The result in the shape of `version`, ready to be printed; `''` means 0.1.0. Throws
+ * `incompatible-version` for an unknown version, and where family A has no address to show.
  */
 export function toResultVersion(result: CniResult, version: string): PrintedResult {
   const target = version === '' ? OLDEST_VERSION : version;
@@ -201,7 +203,9 @@ function printNewest(result: CniResult, cniVersion: string): PrintedResult {
   return { ...compact(result), cniVersion };
 }
 
-/** Family B: addresses say their IP version, interfaces have three members, `dns` is always there. */
+/**
+ * Family B: addresses say their IP version, interfaces have three members, `dns` is always there.
+ */
 function printMiddle(result: CniResult, cniVersion: string): PrintedResult {
   const { interfaces, ips, routes, dns } = compact(result);
   return {
@@ -223,7 +227,10 @@ function reduceInterface({ name, mac, sandbox }: ResultInterface): ResultInterfa
   };
 }
 
-/** Family A: the first address of each IP version, with the routes whose destination is of that version. */
+/**
+ * Family A: the first address of each IP version, with the routes whose destination is of that
+ * version.
+ */
 function printOldest(result: CniResult, cniVersion: string): PrintedResult {
   const { ips = [], routes = [], dns } = compact(result);
   const entry = (family: 4 | 6): PrintedResult | undefined => {

@@ -1,4 +1,5 @@
-// CNI versions: which ones we speak, how they compare, and to which family of result shapes they belong.
+// CNI versions: which ones we speak, how they compare, and to which family of result shapes they
+// belong.
 
 /** All versions we speak, oldest first; the exact list that VERSION prints. */
 export const SUPPORTED_VERSIONS = [
@@ -22,7 +23,10 @@ export type VersionParts = readonly [number, number, number];
 
 const part = /^[0-9]{1,9}$/;
 
-/** Reads one to three decimal parts; missing ones are 0 and the empty text is 0.1.0. Undefined for anything else. */
+/**
+ * Reads one to three decimal parts; missing ones are 0 and the empty text is 0.1.0. Undefined for
+ * anything else.
+ */
 export function parseVersion(text: string): VersionParts | undefined {
   if (text === '') return [0, 1, 0];
   const parts = text.split('.');

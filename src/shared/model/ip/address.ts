@@ -1,7 +1,10 @@
-// Single IP addresses, read strictly: what two programs could read differently is refused here. Values are integers,
-// so they are compared as numbers and never as text.
+// Single IP addresses, read strictly: what two programs could read differently is refused here.
+// Values are integers, so they are compared as numbers and never as text.
 
-/** An address. `value` is an unsigned integer in host order: below 2^32 for IPv4, below 2^128 for IPv6. */
+/**
+ * An address. `value` is an unsigned integer in host order: below 2^32 for IPv4, below 2^128 for
+ * IPv6.
+ */
 export interface IpAddress {
   readonly family: 4 | 6;
   readonly value: bigint;
@@ -17,9 +20,9 @@ const ipv6Group = /^[0-9a-fA-F]{1,4}$/;
 const MAPPED_PREFIX = 0xffffn;
 
 /**
- * Reads a four-part decimal IPv4 address or an IPv6 address in groups of hexadecimal digits (any case, `::`
- * allowed). Returns undefined for anything else, among them `010.0.0.1`, `10.1`, zones (`fe80::1%eth0`), embedded
- * IPv4 (`::1.2.3.4`) and IPv4-mapped IPv6.
+ * Reads a four-part decimal IPv4 address or an IPv6 address in groups of hexadecimal digits (any
+ * case, `::` allowed). Returns undefined for anything else, among them `010.0.0.1`, `10.1`, zones
+ * (`fe80::1%eth0`), embedded IPv4 (`::1.2.3.4`) and IPv4-mapped IPv6.
  */
 export function parseAddress(text: string): IpAddress | undefined {
   const value = text.includes(':') ? parseIpv6(text) : parseIpv4(text);
@@ -27,7 +30,10 @@ export function parseAddress(text: string): IpAddress | undefined {
   return { family: text.includes(':') ? 6 : 4, value };
 }
 
-/** The canonical text: dotted decimal, or RFC 5952 for IPv6 (lower case, longest run of zeros as `::`). */
+/**
+ * The canonical text: dotted decimal, or RFC 5952 for IPv6 (lower case, longest run of zeros as
+ * `::`).
+ */
 export function formatAddress({ family, value }: IpAddress): string {
   return family === 4 ? formatIpv4(value) : formatIpv6(value);
 }

@@ -1,8 +1,11 @@
-// Address blocks in CIDR notation (RFC 4632, RFC 4291), read strictly. Division of blocks is the WASM core's part; only
-// the few comparisons that plans and checks need are here.
+// Address blocks in CIDR notation (RFC 4632, RFC 4291), read strictly. Division of blocks is the
+// WASM core's part; only the few comparisons that plans and checks need are here.
 import { addressBits, formatAddress, type IpAddress, parseAddress } from './address.ts';
 
-/** A block of addresses. `base` is its first address as an unsigned integer in host order; no host bits are set. */
+/**
+ * A block of addresses. `base` is its first address as an unsigned integer in host order; no host
+ * bits are set.
+ */
 export interface Cidr {
   readonly family: 4 | 6;
   readonly base: bigint;
@@ -17,7 +20,10 @@ export interface AddressInCidr {
 
 const decimal = /^(0|[1-9][0-9]{0,2})$/;
 
-/** Reads `address/length` with host bits kept. Undefined unless both parts are strict and the length fits. */
+/**
+ * Reads `address/length` with host bits kept. Undefined unless both parts are strict and the length
+ * fits.
+ */
 export function parseAddressInCidr(text: string): AddressInCidr | undefined {
   const slash = text.indexOf('/');
   const length = text.slice(slash + 1);
@@ -29,8 +35,8 @@ export function parseAddressInCidr(text: string): AddressInCidr | undefined {
 }
 
 /**
- * Reads a block. Host bits are refused, because `192.168.64.0/16` is as likely a wrong length as a wrong address;
- * with `allowHostBits` they are cleared.
+ * Reads a block. Host bits are refused, because `192.168.64.0/16` is as likely a wrong length as a
+ * wrong address; with `allowHostBits` they are cleared.
  */
 export function parseCidr(text: string, o: { allowHostBits?: boolean } = {}): Cidr | undefined {
   const parsed = parseAddressInCidr(text);
@@ -50,7 +56,10 @@ export function cidrOf(address: IpAddress, prefix: number): Cidr {
   return { family: address.family, base: (address.value >> hostBits) << hostBits, prefix };
 }
 
-/** The canonical text of what one block is written as, or undefined if it is none; the key of maps by net address. */
+/**
+ * The canonical text of what one block is written as, or undefined if it is none; the key of maps
+ * by net address.
+ */
 export function canonicalCidr(text: string): string | undefined {
   const cidr = parseCidr(text, { allowHostBits: true });
   return cidr === undefined ? undefined : formatCidr(cidr);

@@ -1,8 +1,12 @@
-// Rules that the API server checks when an object is written but that reading does not: stored objects may be older
-// than a rule and must stay readable. They travel in the schema's metadata into the CRDs (scripts/generate-crds.ts).
+// Rules that the API server checks when an object is written but that reading does not: stored
+// objects may be older than a rule and must stay readable. They travel in the schema's metadata
+// into the CRDs (scripts/generate-crds.ts).
 import * as v from 'valibot';
 
-/** A CEL rule of a CRD (x-kubernetes-validations). A rule that names `oldSelf` is only checked on updates. */
+/**
+ * A CEL rule of a CRD (x-kubernetes-validations). A rule that names `oldSelf` is only checked on
+ * updates.
+ */
 export type CelRule = {
   readonly rule: string;
   readonly message: string;
@@ -10,7 +14,10 @@ export type CelRule = {
   readonly fieldPath?: string;
 };
 
-/** JSON Schema members as a structural schema has them. Patterns are for Go: no lookaround, no backreference. */
+/**
+ * JSON Schema members as a structural schema has them. Patterns are for Go: no lookaround, no
+ * backreference.
+ */
 export type AdmissionRules = {
   readonly description?: string;
   readonly minLength?: number;

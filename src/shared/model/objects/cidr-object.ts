@@ -1,5 +1,6 @@
-// The CIDR object: the division of one network over net addresses and hosts as one document. The original stored it;
-// we write it as a readable copy while it fits, and read it when taking a cluster over.
+// The CIDR object: the division of one network over net addresses and hosts as one document. The
+// original stored it; we write it as a readable copy while it fits, and read it when taking a
+// cluster over.
 import * as v from 'valibot';
 import { admission, integer, text } from './admission.ts';
 import { ObjectMeta } from './meta.ts';
@@ -16,7 +17,7 @@ const INDEX_MAX = 2 ** 31 - 1;
 export const CidrHost = v.looseObject({
   hostIndex: integer(0, INDEX_MAX, 'Position of the host in the division of the vlan CIDR.'),
   hostName: text(253, 'Node name.', { minLength: 1 }),
-  interfaceName: text(64, 'NIC of the host in this net.'),
+  interfaceName: text(15, 'NIC of the host in this net.'),
   hostIP: text(45, 'Address of that NIC; next hop of the routes. May be empty.', {
     pattern: ADDRESS_OR_EMPTY_PATTERN,
   }),

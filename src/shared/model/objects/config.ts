@@ -1,5 +1,6 @@
-// Config: how the daemon is deployed and how often things are looked at. Normally one object named multi-nicd. The
-// embedded Kubernetes types are passed into the DaemonSet, whose own admission checks them.
+// Config: how the daemon is deployed and how often things are looked at. Normally one object named
+// multi-nicd. The embedded Kubernetes types are passed into the DaemonSet, whose own admission
+// checks them.
 import * as v from 'valibot';
 import { admission, foreignObject, integer, text } from './admission.ts';
 import { Conditions, ObjectMeta } from './meta.ts';

@@ -1,5 +1,5 @@
-// HostInterface: the secondary NICs of one node (spec, written by that node's daemon or, on unmanaged hosts, by a user)
-// and the host indices given to it (status, written by the controller).
+// HostInterface: the secondary NICs of one node (spec, written by that node's daemon or, on
+// unmanaged hosts, by a user) and the host indices given to it (status, written by the controller).
 import * as v from 'valibot';
 import { admission, integer, text } from './admission.ts';
 import { Conditions, ObjectMeta } from './meta.ts';
@@ -14,7 +14,7 @@ import {
 
 /** One secondary NIC. Absent and empty mean the same. */
 export const InterfaceInfo = v.looseObject({
-  interfaceName: text(64, 'NIC name.', { minLength: 1, pattern: INTERFACE_NAME_PATTERN }),
+  interfaceName: text(15, 'NIC name.', { minLength: 1, pattern: INTERFACE_NAME_PATTERN }),
   netAddress: v.optional(
     text(43, 'Subnet of the NIC: what makes it "the same NIC" on all hosts.', {
       pattern: CIDR_OR_EMPTY_PATTERN,

@@ -1,5 +1,5 @@
-// IPPool: one host's addresses on one NIC in one network, and who holds them. The owning daemon publishes it; it is a
-// copy of what the daemon keeps on its node.
+// IPPool: one host's addresses on one NIC in one network, and who holds them. The owning daemon
+// publishes it; it is a copy of what the daemon keeps on its node.
 import * as v from 'valibot';
 import { admission, integer, text } from './admission.ts';
 import { Conditions, ObjectMeta } from './meta.ts';
@@ -19,13 +19,21 @@ export type Allocation = v.InferOutput<typeof Allocation>;
 
 /** Content of an IPPool. */
 export const IpPoolSpec = v.looseObject({
-  podCIDR: text(43, 'The addresses of the pool.', { pattern: CIDR_PATTERN }),
+  podCIDR: text(43, 'The addresses of the pool.', {
+    pattern: CIDR_PATTERN,
+    'x-kubernetes-validations': [{ rule: 'self == oldSelf', message: 'podCIDR cannot be changed' }],
+  }),
   vlanCIDR: text(43, 'All addresses reachable on the link; gives pods their prefix length.', {
     pattern: CIDR_PATTERN,
   }),
-  netAttachDef: text(253, 'Network name.', { minLength: 1 }),
+  netAttachDef: text(253, 'Network name.', {
+    minLength: 1,
+    'x-kubernetes-validations': [
+      { rule: 'self == oldSelf', message: 'the network of a pool cannot be changed' },
+    ],
+  }),
   hostName: text(253, 'Node that owns the pool.', { minLength: 1 }),
-  interfaceName: text(64, 'NIC that the pool serves.', { minLength: 1 }),
+  interfaceName: text(15, 'NIC that the pool serves.', { minLength: 1 }),
   excludes: v.pipe(
     v.array(text(43, 'Block or address.', { pattern: CIDR_OR_ADDRESS_PATTERN })),
     admission({ description: 'Addresses of the pool that are never given.', maxItems: 4096 }),

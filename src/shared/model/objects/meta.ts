@@ -15,7 +15,10 @@ export const OwnerReference = v.looseObject({
 });
 export type OwnerReference = v.InferOutput<typeof OwnerReference>;
 
-/** Metadata of an object. Only `name` is always there: objects that are yet to be created have nothing else. */
+/**
+ * Metadata of an object. Only `name` is always there: objects that are yet to be created have
+ * nothing else.
+ */
 export const ObjectMeta = v.looseObject({
   name: v.string(),
   namespace: v.optional(v.string()),

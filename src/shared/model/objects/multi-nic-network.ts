@@ -1,5 +1,6 @@
-// MultiNicNetwork: the one object that users write. Reading takes what any version stored; what may be written anew is
-// said by the admission rules (network-rules.ts), and what a network means by plan/network-definition.ts.
+// MultiNicNetwork: the one object that users write. Reading takes what any version stored; what may
+// be written anew is said by the admission rules (network-rules.ts), and what a network means by
+// plan/network-definition.ts.
 import * as v from 'valibot';
 import { admission, integer, text } from './admission.ts';
 import { Conditions, ObjectMeta } from './meta.ts';
@@ -8,6 +9,7 @@ import {
   argsRules,
   CNI_VERSIONS,
   ipamRules,
+  masterNetRules,
   networkRules,
   pluginRules,
   specRules,
@@ -88,7 +90,12 @@ export const MultiNicNetworkSpec = v.pipe(
     ),
     masterNets: v.optional(
       v.pipe(
-        v.array(text(43, 'Subnet of a host NIC.', { pattern: CIDR_PATTERN })),
+        v.array(
+          text(43, 'Subnet of a host NIC.', {
+            pattern: CIDR_PATTERN,
+            'x-kubernetes-validations': masterNetRules,
+          }),
+        ),
         admission({ description: 'Host subnets that take part; all when empty.', maxItems: 256 }),
       ),
     ),

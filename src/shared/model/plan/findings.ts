@@ -1,5 +1,5 @@
-// A list of what is wrong with a document, each with the path of the member to blame, so that all of it can be said at
-// once instead of one per attempt.
+// A list of what is wrong with a document, each with the path of the member to blame, so that all
+// of it can be said at once instead of one per attempt.
 
 /** Collects findings. Paths look like `spec.ipam.excludeCIDRs[2]`. */
 export interface Findings {

@@ -1,5 +1,6 @@
-// Which pools a host has in a network: a pure function of the network, the interface indices, the host's NICs and its
-// host indices (design D6). Daemons use it for themselves and for their peers, the controller for the CIDR object.
+// Which pools a host has in a network: a pure function of the network, the interface indices, the
+// host's NICs and its host indices (design D6). Daemons use it for themselves and for their peers,
+// the controller for the CIDR object.
 import { addressBits, parseAddress } from '../ip/address.ts';
 import {
   type Cidr,
@@ -26,14 +27,17 @@ export interface DivisionCore {
   isCovered(block: Cidr, excludes: readonly Cidr[]): boolean;
 }
 
-/** A host as its HostInterface shows it. `hostIndices` is about one network, keyed by canonical net address. */
+/**
+ * A host as its HostInterface shows it. `hostIndices` is about one network, keyed by canonical net
+ * address.
+ */
 export interface PlanHost {
   readonly hostName: string;
   readonly interfaces: readonly InterfaceInfo[];
   readonly hostIndices: ReadonlyMap<string, number>;
   /**
-   * Addresses of other machines in the host's subnets, from `hostAddressBlocks`; only used in host-subnet mode, where a
-   * pool can contain them (W-13).
+   * Addresses of other machines in the host's subnets, from `hostAddressBlocks`; only used in
+   * host-subnet mode, where a pool can contain them (W-13).
    */
   readonly reserved?: readonly Cidr[];
 }
@@ -81,7 +85,10 @@ export function planHostPools(
   return explainHostPools(core, network, interfaceIndices, host).pools;
 }
 
-/** The pools of a host, and for every NIC without one the reason. Keys of the maps are canonical net addresses. */
+/**
+ * The pools of a host, and for every NIC without one the reason. Keys of the maps are canonical net
+ * addresses.
+ */
 export function explainHostPools(
   core: DivisionCore,
   network: NetworkDefinition,
@@ -112,7 +119,10 @@ export function explainHostPools(
   return plan;
 }
 
-/** Net addresses where `hostBits` is 0 and more than one host has a NIC: nobody gets a pool there (W-12, D3). */
+/**
+ * Net addresses where `hostBits` is 0 and more than one host has a NIC: nobody gets a pool there
+ * (W-12, D3).
+ */
 export function findSharedNets(
   network: NetworkDefinition,
   hosts: Iterable<Pick<PlanHost, 'hostName' | 'interfaces'>>,
@@ -132,8 +142,9 @@ export function findSharedNets(
 }
 
 /**
- * The one NIC of each net address that is used where a host has several (W-11): the lowest PCI address, then the lowest
- * name; NICs without PCI address come last. The order in which they are reported does not matter.
+ * The one NIC of each net address that is used where a host has several (W-11): the lowest PCI
+ * address, then the lowest name; NICs without PCI address come last. The order in which they are
+ * reported does not matter.
  */
 export function chooseInterfaces(
   interfaces: readonly InterfaceInfo[],
@@ -148,7 +159,9 @@ export function chooseInterfaces(
   return chosen;
 }
 
-/** The address of a NIC in a family, preferring the one in its net address; empty if there is none. */
+/**
+ * The address of a NIC in a family, preferring the one in its net address; empty if there is none.
+ */
 export function interfaceAddress(nic: InterfaceInfo, family: 4 | 6): string {
   const hostIp = nic.hostIP ?? '';
   if (parseAddress(hostIp)?.family === family) return hostIp;
@@ -251,7 +264,10 @@ function insideExcludes(podCidr: Cidr, excludes: readonly Cidr[]): Cidr[] {
   });
 }
 
-/** In host-subnet mode: hosts, other machines and the gateways that pods are told of. No pod may get these (W-13). */
+/**
+ * In host-subnet mode: hosts, other machines and the gateways that pods are told of. No pod may get
+ * these (W-13).
+ */
 function takenAddresses(network: NetworkDefinition, host: PlanHost): Cidr[] {
   const { routes } = network.ipam;
   const gateways = (Array.isArray(routes) ? routes : []).flatMap((route: unknown) => {
@@ -295,7 +311,10 @@ function compareInterfaces(a: InterfaceInfo, b: InterfaceInfo): number {
   return left[1] < right[1] ? -1 : left[1] > right[1] ? 1 : 0;
 }
 
-/** Whether the address is one that the network may give to a pod of this pool, but for the pool's own first and last. */
+/**
+ * Whether the address is one that the network may give to a pod of this pool, but for the pool's
+ * own first and last.
+ */
 export function isPoolAddress(pool: HostPool, text: string): boolean {
   const address = parseAddress(text);
   if (address === undefined || !containsAddress(pool.podCidr, address)) return false;

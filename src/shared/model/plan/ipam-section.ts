@@ -1,5 +1,5 @@
-// Reads the IPAM section of a network: JSON inside a string. Bits and excludes are judged here as far as they can be
-// without the subnet; every other member is passed on as it is.
+// Reads the IPAM section of a network: JSON inside a string. Bits and excludes are judged here as
+// far as they can be without the subnet; every other member is passed on as it is.
 
 import { addressBits, parseAddress } from '../ip/address.ts';
 import { type Cidr, cidrOf, formatCidr, parseAddressInCidr, parseCidr } from '../ip/cidr.ts';
@@ -7,7 +7,10 @@ import { IPAM_TYPE } from '../names.ts';
 import { BLOCK_BITS_MAX, VLAN_MODES } from '../objects/network-rules.ts';
 import { type Findings, quote } from './findings.ts';
 
-/** How addresses are related between hosts: l3 and l3s have routes between hosts, the others have none. */
+/**
+ * How addresses are related between hosts: l3 and l3s have routes between hosts, the others have
+ * none.
+ */
 export type VlanMode = (typeof VLAN_MODES)[number];
 
 /** The section as far as it concerns us. Bits and excludes are only there for our own IPAM. */
@@ -63,7 +66,10 @@ function parseObject(text: string, findings: Findings): Record<string, unknown> 
   return {};
 }
 
-/** A number of bits. A missing `hostBlock` is refused: taken for 0 it would mean one pool for all hosts (W-12). */
+/**
+ * A number of bits. A missing `hostBlock` is refused: taken for 0 it would mean one pool for all
+ * hosts (W-12).
+ */
 function parseBits(
   ipam: Record<string, unknown>,
   key: string,
@@ -101,7 +107,9 @@ function parseExcludes(value: unknown, findings: Findings): Cidr[] {
   });
 }
 
-/** A block, or an address that stands for itself (W-18). Host bits are cleared as the original does. */
+/**
+ * A block, or an address that stands for itself (W-18). Host bits are cleared as the original does.
+ */
 function parseExclude(text: string, path: string, findings: Findings): Cidr | undefined {
   const address = parseAddress(text);
   if (address !== undefined) return cidrOf(address, addressBits[address.family]);

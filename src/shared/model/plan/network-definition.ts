@@ -1,10 +1,11 @@
-// What a MultiNicNetwork means: its parts parsed, defaults filled in, and everything that is wrong with it said at once.
-// Every program reads networks through this file, so none can understand one differently.
+// What a MultiNicNetwork means: its parts parsed, defaults filled in, and everything that is wrong
+// with it said at once. Every program reads networks through this file, so none can understand one
+// differently.
 import { isCniIdentifier } from '../cni/environment.ts';
 import { addressBits } from '../ip/address.ts';
 import { type Cidr, formatCidr, parseCidr } from '../ip/cidr.ts';
 import type { AttachPolicy, MultiNicNetwork } from '../objects/multi-nic-network.ts';
-import { ATTACH_STRATEGIES, POD_BITS_MIN } from '../objects/network-rules.ts';
+import { ATTACH_STRATEGIES, MANAGED_NAME_MAX, POD_BITS_MIN } from '../objects/network-rules.ts';
 import { createFindings, type Findings, quote } from './findings.ts';
 import { type IpamSection, parseIpamSection, type VlanMode } from './ipam-section.ts';
 import { parsePluginBlock } from './plugin-block.ts';
@@ -16,7 +17,10 @@ export type AttachStrategy = Exclude<(typeof ATTACH_STRATEGIES)[number], ''>;
 export interface NetworkDefinition {
   readonly name: string;
   readonly uid: string;
-  /** None in host-subnet mode and for foreign IPAM without subnet; else one, or two of different families. */
+  /**
+   * None in host-subnet mode and for foreign IPAM without subnet; else one, or two of different
+   * families.
+   */
   readonly subnets: readonly Cidr[];
   /** Pods share the subnets of the host NICs. */
   readonly hostSubnetMode: boolean;
@@ -29,7 +33,9 @@ export interface NetworkDefinition {
   readonly routed: boolean;
   /** Net addresses that take part; all when empty. */
   readonly masterNets: readonly string[];
-  /** The type as users write it: `mellanox` stays `mellanox` here and is `host-device` in `plugin`. */
+  /**
+   * The type as users write it: `mellanox` stays `mellanox` here and is `host-device` in `plugin`.
+   */
   readonly pluginType: string;
   /** The plugin block of CNI configurations. */
   readonly plugin: Record<string, unknown>;
@@ -43,7 +49,10 @@ export interface NetworkDefinition {
   readonly namespaces: readonly string[];
 }
 
-/** `issues` forbid the use of the network; `warnings` say what is ignored. Each starts with the path to blame. */
+/**
+ * `issues` forbid the use of the network; `warnings` say what is ignored. Each starts with the path
+ * to blame.
+ */
 export type NetworkDefinitionResult =
   | {
       readonly ok: true;
@@ -51,9 +60,6 @@ export type NetworkDefinitionResult =
       readonly warnings: readonly string[];
     }
   | { readonly ok: false; readonly issues: readonly string[] };
-
-/** Longest name that still fits the label by which pools are found. */
-const MANAGED_NAME_MAX = 63;
 
 const namespaceName = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
@@ -93,7 +99,10 @@ export function parseNetworkDefinition(object: MultiNicNetwork): NetworkDefiniti
   return issues.length > 0 ? { ok: false, issues } : { ok: true, network, warnings };
 }
 
-/** The subnets. Where addresses come from another IPAM they are only passed on, so errors in them do no harm. */
+/**
+ * The subnets. Where addresses come from another IPAM they are only passed on, so errors in them do
+ * no harm.
+ */
 function parseSubnets(text: string, section: IpamSection, findings: Findings): Cidr[] {
   if (text === '') return [];
   const report = section.managed ? findings.issue : findings.warning;

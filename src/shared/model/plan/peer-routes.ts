@@ -1,5 +1,5 @@
-// Which routes a host needs to reach the pods of the other hosts, and which positions two hosts claim at once. Pure: the
-// daemon compares the answer with the kernel's table.
+// Which routes a host needs to reach the pods of the other hosts, and which positions two hosts
+// claim at once. Pure: the daemon compares the answer with the kernel's table.
 import { parseAddress } from '../ip/address.ts';
 import {
   type Cidr,
@@ -43,7 +43,10 @@ export interface PeerRoutePlan {
   readonly unreachable: UnreachablePeer[];
 }
 
-/** The routes that `self` needs in a network with routes between hosts. No route leads to a duplicate position. */
+/**
+ * The routes that `self` needs in a network with routes between hosts. No route leads to a
+ * duplicate position.
+ */
 export function planPeerRoutes(
   core: DivisionCore,
   network: NetworkDefinition,
@@ -67,7 +70,10 @@ export function planPeerRoutes(
   return plan;
 }
 
-/** Positions that more than one host holds. Which of them was first cannot be known, so all are named. */
+/**
+ * Positions that more than one host holds. Which of them was first cannot be known, so all are
+ * named.
+ */
 export function findDuplicateIndices(
   hosts: Iterable<Pick<PlanHost, 'hostName' | 'hostIndices'>>,
 ): DuplicateIndex[] {
@@ -103,7 +109,9 @@ function addRoute(plan: PeerRoutePlan, own: InterfaceInfo, peer: PlanHost, pool:
   }
 }
 
-/** The peer's address in the pool's family: in the shared net address, or in a network of both NICs. */
+/**
+ * The peer's address in the pool's family: in the shared net address, or in a network of both NICs.
+ */
 function nextHop(own: InterfaceInfo, peer: InterfaceInfo, pool: HostPool): string | undefined {
   const net = parseCidr(pool.netAddress);
   const links = [

@@ -1,64 +1,17 @@
-// Turns the plugin of a network into the block that CNI configurations carry: strings become numbers and booleans, and
-// only members that the plugin knows are kept (spec api 4.5 to 4.9).
+// Turns the plugin of a network into the block that CNI configurations carry: strings become
+// numbers and booleans, and only members that the plugin knows are kept (spec api 4.5 to 4.9).
 
 import { CNI_TYPE } from '../names.ts';
 import type { NetworkPlugin } from '../objects/multi-nic-network.ts';
-import { PLUGIN_TYPES } from '../objects/network-rules.ts';
+import {
+  type ArgKind,
+  type ArgRule,
+  FALSE_TEXTS,
+  PLUGIN_TYPES,
+  pluginArgs,
+  TRUE_TEXTS,
+} from '../objects/plugin-args.ts';
 import { type Findings, quote } from './findings.ts';
-
-type ArgKind = 'text' | 'integer' | 'boolean' | 'json';
-
-interface ArgRule {
-  readonly kind: ArgKind;
-  /** Member of the block; without it the argument is for dependent objects only. */
-  readonly member?: string;
-  /** Values that make sense; all where absent. */
-  readonly values?: readonly string[];
-  /** What the block gets where the value cannot be read; without it the member is left out. */
-  readonly fallback?: number | null;
-}
-
-const delegate: ArgRule = { kind: 'boolean', member: 'delegate' };
-const linkArgs = (modes: readonly string[]): Record<string, ArgRule> => ({
-  delegate,
-  master: { kind: 'text', member: 'master' },
-  mode: { kind: 'text', member: 'mode', values: modes },
-  mtu: { kind: 'integer', member: 'mtu', fallback: 0 },
-});
-const IPVLAN_MODES = ['', 'l2', 'l3', 'l3s'];
-const minTxRate: ArgRule = { kind: 'integer', member: 'min_tx_rate' };
-const maxTxRate: ArgRule = { kind: 'integer', member: 'max_tx_rate' };
-const vlanQoS: ArgRule = { kind: 'integer', member: 'vlanQoS' };
-
-/** Arguments of each known plugin type. Of two spellings the second is what the original's documentation says. */
-const argTable: Readonly<Record<(typeof PLUGIN_TYPES)[number], Record<string, ArgRule>>> = {
-  ipvlan: linkArgs(IPVLAN_MODES),
-  macvlan: linkArgs(['', 'bridge', 'private', 'vepa', 'passthru']),
-  'aws-ipvlan': {
-    ...linkArgs(IPVLAN_MODES),
-    primaryIP: { kind: 'json', member: 'primaryIP', fallback: null },
-    podIP: { kind: 'text', member: 'podIP' },
-  },
-  sriov: {
-    resourceName: { kind: 'text' },
-    priority: { kind: 'integer' },
-    mtu: { kind: 'integer' },
-    numVfs: { kind: 'integer' },
-    isRdma: { kind: 'boolean' },
-    needVhostNet: { kind: 'boolean' },
-    vlan: { kind: 'integer', member: 'vlan' },
-    vlanQoS,
-    vlanQos: vlanQoS,
-    spoofchk: { kind: 'boolean', member: 'spoofchk' },
-    trust: { kind: 'boolean', member: 'trust' },
-    minTxRate,
-    min_tx_rate: minTxRate,
-    maxTxRate,
-    max_tx_rate: maxTxRate,
-  },
-  mellanox: {},
-  'host-device': {},
-};
 
 /** Executables that differ from the type users write. */
 const executables: Readonly<Record<string, string>> = { mellanox: 'host-device' };
@@ -80,14 +33,17 @@ export function parsePluginBlock(
     return sortMembers(block);
   }
   for (const [name, value] of Object.entries(args)) {
-    const rule = argTable[known][name];
+    const rule = pluginArgs[known][name];
     if (rule === undefined) findings.warning(argPath(name), `not an argument of ${type}; ignored`);
     else addMember(block, { name, value, rule }, findings);
   }
   return sortMembers(block);
 }
 
-/** A type that we do not know is run as it is where the user says so: a typing error must not look like a plugin. */
+/**
+ * A type that we do not know is run as it is where the user says so: a typing error must not look
+ * like a plugin.
+ */
 function checkUnknownType(type: string, args: Record<string, string>, findings: Findings): void {
   if (type === '' || type === CNI_TYPE || type.includes('/')) {
     findings.issue(`${PATH}.type`, `${quote(type)} cannot be a main plugin`);
@@ -143,8 +99,8 @@ function parseValue(value: string, kind: ArgKind): unknown {
 }
 
 const booleans = new Map<string, boolean>([
-  ...['1', 't', 'T', 'TRUE', 'true', 'True'].map((text) => [text, true] as const),
-  ...['0', 'f', 'F', 'FALSE', 'false', 'False'].map((text) => [text, false] as const),
+  ...TRUE_TEXTS.map((text) => [text, true] as const),
+  ...FALSE_TEXTS.map((text) => [text, false] as const),
 ]);
 
 function parseJsonObject(text: string): unknown {
@@ -157,7 +113,10 @@ function parseJsonObject(text: string): unknown {
   }
 }
 
-/** Arguments of a plugin that we know nothing about: what reads as JSON but for text is passed as JSON. */
+/**
+ * Arguments of a plugin that we know nothing about: what reads as JSON but for text is passed as
+ * JSON.
+ */
 function guessValue(text: string): unknown {
   if (text === 'true' || text === 'false') return text === 'true';
   if (/^-?(0|[1-9][0-9]{0,14})$/.test(text)) return Number(text);

@@ -1,5 +1,5 @@
-// Reads the positions that the controller published: interface indices from a network's status, host indices from a
-// host's. Keys are canonical net addresses, so planning can look them up.
+// Reads the positions that the controller published: interface indices from a network's status,
+// host indices from a host's. Keys are canonical net addresses, so planning can look them up.
 import { canonicalCidr } from '../ip/cidr.ts';
 import type { HostInterface } from '../objects/host-interface.ts';
 import type { MultiNicNetwork } from '../objects/multi-nic-network.ts';
@@ -16,8 +16,8 @@ export function interfaceIndicesOf(network: Pick<MultiNicNetwork, 'status'>): Ma
 }
 
 /**
- * A host as planning sees it in one network. Indices that were given in a namesake with another UID do not count: that
- * network was deleted.
+ * A host as planning sees it in one network. Indices that were given in a namesake with another UID
+ * do not count: that network was deleted.
  */
 export function planHostOf(
   host: Pick<HostInterface, 'spec' | 'status'>,
