@@ -1,0 +1,163 @@
+// Test equipment: sets of fields as trees, in the vocabulary of managedFields (FieldsV1): `f:` a member, `k:` a list
+// item by its keys, `v:` an element of a set, `.` the place itself.
+import { isEqual, isObject, type Json, type JsonObject, toCanonicalText } from './json.ts';
+import { itemKey, type Shape } from './shape.ts';
+
+export interface FieldTree {
+  /** The place itself belongs to the set. */
+  readonly self: boolean;
+  readonly children: ReadonlyMap<string, FieldTree>;
+}
+
+export const NO_FIELDS: FieldTree = { self: false, children: new Map() };
+const LEAF: FieldTree = { self: true, children: new Map() };
+
+export function isEmptyTree(tree: FieldTree): boolean {
+  return !tree.self && tree.children.size === 0;
+}
+
+/** The parts of a value that can be owned separately, with the name of each. Undefined for a leaf. */
+export function partsOf(value: Json | undefined, shape: Shape): Map<string, Part> | undefined {
+  if (isObject(value)) return shape.isAtomicMap ? undefined : membersOf(value, shape);
+  if (!Array.isArray(value)) return undefined;
+  const rule = shape.list;
+  if (rule.type === 'set') {
+    return new Map(
+      value.map((item) => [`v:${toCanonicalText(item)}`, { value: item, shape: SCALAR }]),
+    );
+  }
+  if (rule.type !== 'map') return undefined;
+  const parts = new Map<string, Part>();
+  for (const item of value) {
+    const key = itemKey(item, rule.keys);
+    if (key === undefined) return undefined; // not a keyed list after all
+    parts.set(`k:${toCanonicalText(key)}`, { value: item, shape: shape.item() });
+  }
+  return parts;
+}
+
+interface Part {
+  readonly value: Json;
+  readonly shape: Shape;
+}
+
+const SCALAR: Shape = {
+  list: { type: 'atomic' },
+  isAtomicMap: true,
+  member: () => SCALAR,
+  item: () => SCALAR,
+};
+
+function membersOf(value: JsonObject, shape: Shape): Map<string, Part> {
+  return new Map(
+    Object.entries(value).map(([key, member]) => [
+      `f:${key}`,
+      { value: member, shape: shape.member(key) },
+    ]),
+  );
+}
+
+/** All fields of a value. Items of keyed lists belong to it as such, objects only through their members. */
+export function treeOf(value: Json, shape: Shape): FieldTree {
+  const parts = partsOf(value, shape);
+  if (parts === undefined || parts.size === 0) return LEAF;
+  const children = new Map<string, FieldTree>();
+  for (const [name, part] of parts) {
+    const child = treeOf(part.value, part.shape);
+    children.set(name, name.startsWith('k:') ? { ...child, self: true } : child);
+  }
+  return { self: false, children };
+}
+
+/** Fields that are new or different in `after`. */
+export function changedFields(before: Json | undefined, after: Json, shape: Shape): FieldTree {
+  if (isEqual(before, after)) return NO_FIELDS;
+  const parts = partsOf(after, shape);
+  if (parts === undefined || parts.size === 0) return LEAF;
+  const old = partsOf(before, shape) ?? new Map<string, Part>();
+  const children = new Map<string, FieldTree>();
+  for (const [name, part] of parts) {
+    const known = old.get(name);
+    const child = changedFields(known?.value, part.value, part.shape);
+    const isNewItem = known === undefined && name.startsWith('k:');
+    const tree = isNewItem ? { ...child, self: true } : child;
+    if (!isEmptyTree(tree)) children.set(name, tree);
+  }
+  return { self: false, children };
+}
+
+export function union(a: FieldTree, b: FieldTree): FieldTree {
+  const children = new Map(a.children);
+  for (const [name, child] of b.children) {
+    const known = children.get(name);
+    children.set(name, known === undefined ? child : union(known, child));
+  }
+  return { self: a.self || b.self, children };
+}
+
+/** What is in `a` and not in `b`. */
+export function difference(a: FieldTree, b: FieldTree): FieldTree {
+  const children = new Map<string, FieldTree>();
+  for (const [name, child] of a.children) {
+    const other = b.children.get(name);
+    const rest = other === undefined ? child : difference(child, other);
+    if (!isEmptyTree(rest)) children.set(name, rest);
+  }
+  return { self: a.self && !b.self, children };
+}
+
+/** What is in both. A leaf of one also meets everything below that place in the other. */
+export function intersection(a: FieldTree, b: FieldTree): FieldTree {
+  const isLeaf = (tree: FieldTree): boolean => tree.self && tree.children.size === 0;
+  if (isLeaf(a) && !isEmptyTree(b)) return b;
+  if (isLeaf(b) && !isEmptyTree(a)) return a;
+  const children = new Map<string, FieldTree>();
+  for (const [name, child] of a.children) {
+    const other = b.children.get(name);
+    const both = other === undefined ? NO_FIELDS : intersection(child, other);
+    if (!isEmptyTree(both)) children.set(name, both);
+  }
+  return { self: a.self && b.self, children };
+}
+
+/** Fields of the tree that the value still has. */
+export function existing(tree: FieldTree, value: Json | undefined, shape: Shape): FieldTree {
+  if (value === undefined) return NO_FIELDS;
+  const parts = partsOf(value, shape);
+  const children = new Map<string, FieldTree>();
+  for (const [name, child] of tree.children) {
+    const part = parts?.get(name);
+    const rest = part === undefined ? NO_FIELDS : existing(child, part.value, part.shape);
+    if (!isEmptyTree(rest)) children.set(name, rest);
+  }
+  return { self: tree.self, children };
+}
+
+/** Dotted names of the leaves, as in conflict messages. */
+export function leafPaths(tree: FieldTree, prefix = ''): string[] {
+  const own = tree.self ? [prefix] : [];
+  const below = [...tree.children].flatMap(([name, child]) =>
+    leafPaths(child, `${prefix}${toPathStep(name)}`),
+  );
+  return tree.children.size > 0 ? below : own;
+}
+
+function toPathStep(name: string): string {
+  if (name.startsWith('f:')) return `.${name.slice(2)}`;
+  if (name.startsWith('v:')) return `[=${name.slice(2)}]`;
+  return name.replace(/^k:\{(.*)\}$/, '[$1]').replace(/"(\w+)":/g, '$1=');
+}
+
+export function toFieldsV1(tree: FieldTree): JsonObject {
+  const own: JsonObject = tree.self && tree.children.size > 0 ? { '.': {} } : {};
+  const below = [...tree.children].map(([name, child]) => [name, toFieldsV1(child)]);
+  return { ...own, ...Object.fromEntries(below) };
+}
+
+export function fromFieldsV1(fields: JsonObject): FieldTree {
+  const children = new Map<string, FieldTree>();
+  for (const [name, below] of Object.entries(fields)) {
+    if (name !== '.' && isObject(below)) children.set(name, fromFieldsV1(below));
+  }
+  return { self: children.size === 0 || '.' in fields, children };
+}
