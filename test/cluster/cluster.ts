@@ -68,10 +68,10 @@ export async function clusterUp(
 /** Ends everything that belongs to a cluster and removes all it wrote. Safe to call at any time. */
 export async function clusterDown(): Promise<void> {
   await killMachines();
-  // Links of a network namespace go with it, and that happens some time after its last process.
-  await waitFor('removal of links', async () => (await leftLinks()).length === 0, {
-    timeoutMs: 20_000,
-  });
+  // The link would go with the other end's namespace, but the kernel removes namespaces in its own time.
+  for (const link of await leftLinks()) await attempt(['ip', 'link', 'delete', 'dev', link]);
+  const unlinked = async (): Promise<boolean> => (await leftLinks()).length === 0;
+  await waitFor('removal of links', unlinked, { timeoutMs: 60_000 });
   await removeAllGroups();
   if (existsSync(STATE)) {
     assertOwnFolder();

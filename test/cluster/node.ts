@@ -4,7 +4,7 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync } from 'node
 import { basename, join } from 'node:path';
 import { kubeconfigOf } from './api.ts';
 import { makeNodeGroups, nodeGroup, removePodGroups } from './cgroups.ts';
-import { waitFor } from './command.ts';
+import { attempt, run, waitFor } from './command.ts';
 import { type ControlPlane, ipBatch } from './control-plane.ts';
 import {
   initPid,
@@ -118,6 +118,7 @@ async function connectNode(name: string, pid: number, shape: ClusterShape): Prom
   const switches = initPid(CONTROL_PLANE);
   if (switches === undefined) throw new Error('the control plane machine does not run');
   const rails = Array.from({ length: shape.rails }, (_, rail) => rail);
+  await removeOldPorts(name, switches);
   const cable = (port: string, nic: string, bridge: string): string[] => [
     `link add ${port} type veth peer name ${nic} netns ${pid}`,
     `link set ${port} master ${bridge} up`,
@@ -140,6 +141,19 @@ async function connectNode(name: string, pid: number, shape: ClusterShape): Prom
       return [`addr add ${v4} dev ${nic}`, `addr add ${v6} dev ${nic} nodad`, `link set ${nic} up`];
     }),
   ]);
+}
+
+/** Ports of the time before a power cut may still be there: the kernel removes a dead namespace in its own time. */
+async function removeOldPorts(name: string, switches: number): Promise<void> {
+  const enter = ['nsenter', '--target', `${switches}`, '--net', '--', 'ip'];
+  const links = await run([...enter, '-o', 'link', 'show']);
+  const ports = [...links.matchAll(/^\d+: ([^:@]+)/gm)].map((match) => match[1] ?? '');
+  const commands = ports
+    .filter((port) => port.startsWith(`${name}-`))
+    .map((port) => `link delete dev ${port}\n`);
+  if (commands.length === 0) return;
+  // One that has gone meanwhile is no failure.
+  await attempt([...enter, '-force', '-batch', '-'], { stdin: commands.join('') });
 }
 
 function kubeletConfiguration(name: string): Record<string, unknown> {
