@@ -183,8 +183,20 @@ export const pluginRules: readonly CelRule[] = [
 ];
 
 const bothBits = `${bits('self.ipam', 'hostBlock')} + ${bits('self.ipam', 'interfaceBlock')}`;
-const prefixMax = `(s.contains(':') ? ${128 - POD_BITS_MIN} : ${32 - POD_BITS_MIN})`;
 const hasNoDivision = or(isForeign('self.ipam'), `${subnetOf('self')} == ''`);
+
+/**
+ * The prefix length is found by what comes before its slash: CEL may not loop over the parts here
+ * (cost).
+ */
+function leavesPodBits(o: { readonly before: string; readonly prefixMax: number }): string {
+  const length = `self.subnet.find(r'${o.before}/[0-9]+').find('[0-9]+$')`;
+  return or(hasNoDivision, `${length} == ''`, `int(${length}) + ${bothBits} <= ${o.prefixMax}`);
+}
+
+const tooFewPodBits =
+  'subnet prefix length, interfaceBlock and hostBlock ' +
+  `must leave at least ${POD_BITS_MIN} bits for pods`;
 
 /** On `spec`. */
 export const specRules: readonly CelRule[] = [
@@ -194,13 +206,13 @@ export const specRules: readonly CelRule[] = [
     fieldPath: '.ipam',
   },
   {
-    rule: or(
-      hasNoDivision,
-      `self.subnet.split(',').all(s, cidr(s).prefixLength() + ${bothBits} <= ${prefixMax})`,
-    ),
-    message:
-      'subnet prefix length, interfaceBlock and hostBlock ' +
-      `must leave at least ${POD_BITS_MIN} bits for pods`,
+    rule: leavesPodBits({ before: String.raw`\.[0-9]+`, prefixMax: 32 - POD_BITS_MIN }),
+    message: tooFewPodBits,
+    fieldPath: '.ipam',
+  },
+  {
+    rule: leavesPodBits({ before: ':[0-9a-fA-F]*', prefixMax: 128 - POD_BITS_MIN }),
+    message: tooFewPodBits,
     fieldPath: '.ipam',
   },
 ];
@@ -210,7 +222,9 @@ function isEmptyList(name: string): string {
   return `(!has(oldSelf.status.${name}) || size(oldSelf.status.${name}) == 0)`;
 }
 
-/** CEL: no address can have been given, or our pools were or are not used: nothing is renumbered. */
+/**
+ * CEL: no address can have been given, or our pools were or are not used: nothing is renumbered.
+ */
 const mayDivideAnew = or(
   isForeign('oldSelf.spec.ipam'),
   isForeign('self.spec.ipam'),
