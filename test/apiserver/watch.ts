@@ -122,6 +122,8 @@ class WatchConnection implements OpenWatch {
       this.close('end');
       return;
     }
+    // Bun sends the headers with the first byte, and clients wait for them. JSON readers skip blank lines.
+    this.#controller.enqueue(encoder.encode('\n'));
     const store = storeKey(this.kind);
     this.#cleanups.push(
       this.#store.subscribe((change) => {
