@@ -1,0 +1,56 @@
+// `make demo`: starts the demo in namespaces of its own, so that it needs no root where unprivileged user namespaces
+// are allowed and leaves nothing behind: when its first process ends, the kernel removes all it made.
+import { join } from 'node:path';
+
+const usage = `usage: make demo [ARGS="OPTION..."]
+  --keep           leave it up after the run and open a shell to explore it
+  --hosts N        hosts to start (2 to 8, default 3)
+  --nics N         NICs per host (1 to 16, default 4)
+  --pods N         pods per host (1 to 8, default 2)`;
+
+/** The namespaces of the demo; the user namespace is left out when only root may make one. */
+function isolation(withUser: boolean): string[] {
+  const user = withUser ? ['--user', '--map-root-user'] : [];
+  return [
+    'unshare',
+    ...user,
+    '--net',
+    '--mount',
+    '--pid',
+    '--fork',
+    '--kill-child',
+    '--mount-proc',
+  ];
+}
+
+function allowed(command: string[]): boolean {
+  return Bun.spawnSync([...command, 'true'], { stdio: ['ignore', 'ignore', 'ignore'] }).success;
+}
+
+async function run(): Promise<number> {
+  const options = Bun.argv.slice(2);
+  if (options.includes('--help')) {
+    console.log(usage);
+    return 0;
+  }
+  const command = [isolation(true), isolation(false)].find(allowed);
+  if (command === undefined) {
+    console.error(
+      'the demo needs a network and a mount namespace of its own, and the kernel refused both ways:\n' +
+        '  run it as root, or allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1)',
+    );
+    return 1;
+  }
+  const child = Bun.spawn(
+    [...command, process.execPath, join(import.meta.dir, 'inside.ts'), ...options],
+    {
+      stdio: ['inherit', 'inherit', 'inherit'],
+    },
+  );
+  // The terminal sends ^C to the whole group; the child ends by itself and takes everything with it.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  return await child.exited;
+}
+
+process.exit(await run());
