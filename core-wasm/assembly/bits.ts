@@ -140,7 +140,7 @@ function nextWord(summary: usize, from: u32, count: u32): u32 {
   let at = from >> 6;
   let found = word(middle, at) & atOrAbove(from & 63);
   if (found == 0) {
-    if (at == 63) return NOT_FOUND;
+    assert(at < 63); // there are at most 16 middle words
     const top = word(summary, 0) & atOrAbove(at + 1);
     if (top == 0) return NOT_FOUND;
     at = <u32>ctz(top);

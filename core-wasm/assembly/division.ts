@@ -102,6 +102,17 @@ function coveredRanges(
   return count;
 }
 
+/** True if each of the first `count` entries of the index list is not below the one before. */
+function isAscending(count: u32): bool {
+  let previous: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const index = indexAt(i);
+    if (index < previous) return false;
+    previous = index;
+  }
+  return true;
+}
+
 /** The first place in the ascending index list whose entry is not below `index`. */
 function lowerBound(index: u64, count: u32): u32 {
   let start: u32 = 0;
@@ -183,9 +194,7 @@ export function nextIndices(
   if (code != OK) return code;
   assert(usedCount <= INDICES_MAX);
   assert(<usize>want * sizeof<u32>() <= OUTPUT_BYTES);
-  for (let i: u32 = 1; i < usedCount; i++) {
-    if (indexAt(i - 1) > indexAt(i)) return ERR_UNSORTED;
-  }
+  if (!isAscending(usedCount)) return ERR_UNSORTED;
   const ranges = coveredRanges(high, low, prefix, bits, excludeCount, familyShift);
   const last = <u64>lastIndex(bits);
   const first = afterHighest && usedCount > 0 ? <u64>indexAt(usedCount - 1) + 1 : 0;

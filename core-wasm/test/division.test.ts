@@ -72,6 +72,13 @@ describe(`random blocks (${seedTitle})`, () => {
       const noise = random.bits((block.family === 4 ? 32 : 128) - exclude.prefix);
       const noisy = { ...exclude, base: exclude.base | noise };
       expect(core.isCovered(block, [noisy])).toBe(core.isCovered(block, [exclude]));
+      const choice = { ...randomChoice(random), parent: block, bits: 0, excludes: [exclude] };
+      choice.bits = Math.min(5, (block.family === 4 ? 32 : 128) - block.prefix);
+      const quiet = core.nextIndices(choice, 32);
+      expect(core.nextIndices({ ...choice, excludes: [noisy] }, 32)).toEqual(quiet);
+      using clean = core.createPool({ podCidr: block, excludes: [exclude] });
+      using dirty = core.createPool({ podCidr: block, excludes: [noisy] });
+      expect(dirty.snapshot()).toEqual(clean.snapshot());
     }
   });
 
@@ -120,7 +127,10 @@ function randomChoice(random: Random): IndexChoice {
   const family = random.pick(families);
   const width = family === 4 ? 32 : 128;
   const bits = random.between(0, 7);
-  const prefix = random.between(0, width - bits);
+  // Every other division crosses the middle of an address, where the halves of IPv6 meet.
+  const prefix = random.oneIn(2)
+    ? random.between(width / 2 - 7, width / 2)
+    : random.between(0, width - bits);
   const parent = { family, base: random.bits(prefix) << BigInt(width - prefix), prefix };
   const count = random.below(2 ** bits + 2);
   const used = Array.from({ length: count }, () => random.below(2 ** bits + 2));
@@ -147,6 +157,42 @@ describe('large divisions', () => {
     expect(core.nextIndex({ ...rest, excludes: half, order: 'first-gap' })).toBe(0x80000000);
     const all = [cidr('2001:db8::/64')];
     expect(core.nextIndex({ ...rest, excludes: all, order: 'first-gap' })).toBeUndefined();
+  });
+
+  test('an exclude beyond the greatest index changes nothing', () => {
+    const rest = {
+      parent: cidr('2001:db8::/32'),
+      bits: 64,
+      used: [0],
+      order: 'first-gap' as const,
+    };
+    for (const beyond of ['2001:db8:8000::/40', '2001:db8:0:0:1::/96', '2001:db8:0:1::/64']) {
+      expect(core.nextIndices({ ...rest, excludes: [cidr(beyond)] }, 2)).toEqual(
+        Uint32Array.of(1, 2),
+      );
+    }
+  });
+
+  test('several excludes are left out whatever their order', () => {
+    const list = ['10.0.9.0/24', '10.0.5.0/24', '10.0.2.0/23', '10.0.4.0/22', '10.0.2.0/24'];
+    const expected = Uint32Array.of(0, 1, 8, 10, 11, 12);
+    const rest = { parent: cidr('10.0.0.0/8'), bits: 16, used: [], order: 'first-gap' as const };
+    for (const texts of [list, list.toReversed(), list.toSorted()]) {
+      expect(core.nextIndices({ ...rest, excludes: texts.map(cidr) }, 6)).toEqual(expected);
+    }
+    const sparse = ['2001:db8:0:9::/64', '2001:db8:0:5::/64', '2001:db8:0:7::/64'].map(cidr);
+    const parent = cidr('2001:db8::/60');
+    expect(core.nextIndices({ ...rest, parent, bits: 4, excludes: sparse }, 16)).toEqual(
+      Uint32Array.of(0, 1, 2, 3, 4, 6, 8, 10, 11, 12, 13, 14, 15),
+    );
+  });
+
+  test('an exclude covers blocks on both sides of the middle of an address', () => {
+    const rest = { parent: cidr('2001:db8::/60'), bits: 8, order: 'first-gap' as const };
+    const used = Array.from({ length: 15 }, (_, at) => at);
+    const excludes = [cidr('2001:db8:0:1::/64'), cidr('2001:db8:0:2:8000::/65')];
+    const next = core.nextIndices({ ...rest, used, excludes }, 10);
+    expect(next).toEqual(Uint32Array.of(15, 32, 33, 34, 35, 36, 37, 38, 39, 48));
   });
 
   test('131,072 used indices in any order, and one more is refused', () => {

@@ -43,14 +43,14 @@ function randomDefinition(random: Random, bitsMax: number): Definition {
 function step(random: Random, pool: Pool, naive: NaivePool): void {
   const held = [...naive.occupied];
   const some = held.length > 0 && !random.oneIn(4);
-  const any = random.between(-1, naive.size + 1);
-  const index = some ? (held[random.below(held.length)] ?? any) : any;
+  const anywhere = random.between(-1, naive.size + 1);
+  const index = some ? (held[random.below(held.length)] ?? anywhere) : anywhere;
   const [waiting = index] = naive.quarantined;
   const verb = random.below(10);
   if (verb === 0) expect(pool.release(index)).toBe(naive.release(index));
   else if (verb <= 2) expect(pool.quarantine(index)).toBe(naive.quarantine(index));
   else if (verb === 3) expect(pool.endQuarantine(waiting)).toBe(naive.endQuarantine(waiting));
-  else if (verb === 4) expect(pool.occupy(any)).toBe(naive.occupy(any));
+  else if (verb === 4) expect(pool.occupy(anywhere)).toBe(naive.occupy(anywhere));
   else if (verb === 5) expect(pool.occupy(index)).toBe(naive.occupy(index));
   else expect(pool.take()).toBe(naive.take());
 }
@@ -114,7 +114,7 @@ describe(`random pools (${seedTitle})`, () => {
 
   test('a restored pool goes on exactly like the one that was saved', () => {
     const random = new Random(14);
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < 40; round++) {
       const definition = randomDefinition(random, 16);
       using pool = core.createPool(definition);
       using copy = core.createPool(definition);
@@ -235,6 +235,25 @@ describe(`the arena (${seedTitle})`, () => {
     }
     living.forEach(end);
     expect(own.arena).toEqual(whole);
+  });
+
+  test('small pools that are gone make room for large ones', async () => {
+    const random = new Random(22);
+    const own = await loadCore();
+    const fill = (prefix: number): Pool[] => {
+      const pools: Pool[] = [];
+      const podCidr: Cidr = { family: 6, base: 0n, prefix };
+      const more = (): void => {
+        while (pools.length < 100_000) pools.push(own.createPool({ podCidr, excludes: [] }));
+      };
+      expect(more).toThrow(ArenaExhaustedError);
+      return pools;
+    };
+    const large = fill(64);
+    for (const pool of large) pool[Symbol.dispose]();
+    const small = fill(114);
+    while (small.length > 0) small.splice(random.below(small.length), 1)[0]?.[Symbol.dispose]();
+    expect(fill(64).length).toBe(large.length);
   });
 
   test('holds 1,300 of the largest pools, then says so, and goes on when one has gone', async () => {
