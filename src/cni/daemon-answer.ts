@@ -53,10 +53,14 @@ function nonsense(message: string, details: ErrorDetails): DaemonAnswer {
   return { outcome: 'unknown', error: new DomainError('reply-invalid', message, { details }) };
 }
 
+/**
+ * The value, or undefined, which no schema accepts; a loose schema would take a list for an object.
+ */
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? undefined : value;
   } catch {
-    return undefined; // which no schema accepts
+    return undefined;
   }
 }

@@ -51,8 +51,11 @@ const CONNECT_ERRORS = new Set([
   'ELOOP',
 ]);
 
-/** A client for the daemon that listens on this socket. */
-export function createDaemonClient(socketPath: string): DaemonClient {
+/** A client for the daemon that listens on this socket. `sleep` is a pause in ms. */
+export function createDaemonClient(
+  socketPath: string,
+  sleep: (ms: number) => Promise<void> = Bun.sleep,
+): DaemonClient {
   return {
     call: async (request, timeoutMs) => {
       const body = new TextEncoder().encode(JSON.stringify(request));
@@ -65,7 +68,7 @@ export function createDaemonClient(socketPath: string): DaemonClient {
           const full = codeOf(error) === 'EAGAIN' && attempt < BUSY_TRIES_MAX;
           if (!full) return toFailure(error, { socketPath, timeoutMs });
         }
-        await Bun.sleep(Math.random() * BUSY_PAUSE_MS * 2 ** attempt);
+        await sleep(Math.random() * BUSY_PAUSE_MS * 2 ** attempt);
       }
     },
   };

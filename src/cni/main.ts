@@ -9,6 +9,7 @@ import { dispatch } from './dispatch.ts';
 import { isOwnNetns } from './own-netns.ts';
 import { programOf } from './program.ts';
 import { createSpool } from './spool.ts';
+import { TIMEOUTS_MS } from './timeouts.ts';
 
 /** Put in by scripts/build.ts. */
 const version = process.env.MULTI_NIC_VERSION ?? 'development';
@@ -29,6 +30,7 @@ async function main(): Promise<number> {
     stderr: (text) => console.error(text),
     daemon: createDaemonClient(env.MULTI_NIC_SOCKET || SOCKET_PATH),
     spool: createSpool(env.MULTI_NIC_SPOOL || SPOOL_PATH),
+    timeoutsMs: TIMEOUTS_MS,
     loadCore: async () => (await import('../../core-wasm/index.ts')).loadCore(),
     isOwnNetns,
     log: createLogger({ component: program, level: parseLogLevel(env.MULTI_NIC_LOG_LEVEL) }),

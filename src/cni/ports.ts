@@ -6,10 +6,12 @@ import type { JsonObject } from '../shared/model/cni/network-config.ts';
 import type { Logger } from '../shared/platform/log.ts';
 import type { DaemonClient } from './daemon-client.ts';
 import type { Spool } from './spool.ts';
+import type { Timeouts } from './timeouts.ts';
 
 export interface CniPorts {
   readonly daemon: DaemonClient;
   readonly spool: Spool;
+  readonly timeoutsMs: Timeouts;
   /** Starts the WASM core; asked for at most once, and only by ADD. */
   readonly loadCore: () => Promise<Core>;
   readonly log: Logger;

@@ -2,8 +2,11 @@
 // minutes by default and then kills what runs, so that everything must have been answered or undone
 // well before.
 
+/** What has a deadline. */
+export type Timeouts = Readonly<Record<'ADD' | 'UNDO' | 'DEL' | 'CHECK' | 'STATUS' | 'GC', number>>;
+
 /** Milliseconds for a whole exchange over the socket. */
-export const TIMEOUTS_MS = {
+export const TIMEOUTS_MS: Timeouts = {
   /**
    * An attach takes some 20 ms; what takes a minute hangs. With the undo below it stays under 90 s.
    */
@@ -17,4 +20,4 @@ export const TIMEOUTS_MS = {
   STATUS: 4_000,
   /** Walks all attachments of the network. */
   GC: 60_000,
-} as const;
+};

@@ -6,7 +6,6 @@ import { CniFailure } from '../../shared/model/cni/error.ts';
 import type { CniRequest } from '../../shared/model/daemon-api.ts';
 import { DomainError } from '../../shared/model/errors.ts';
 import type { CniCall, CniOutcome, CniPorts } from '../ports.ts';
-import { TIMEOUTS_MS } from '../timeouts.ts';
 import { checkedConfig, toRequest } from './request.ts';
 
 /** Handles ADD. */
@@ -16,7 +15,7 @@ export async function add(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   if (tooLong !== undefined) throw new CniFailure(tooLong);
   const request = toRequest(call, { command: 'ADD', config });
   await refuseBadPrevResult(call, request);
-  const asked = ports.daemon.call(request, TIMEOUTS_MS.ADD);
+  const asked = ports.daemon.call(request, ports.timeoutsMs.ADD);
   // The daemon works meanwhile. Should loading fail, it is thrown where the module or the core is
   // needed, or never.
   const loading = Promise.all([import('../attach-result.ts'), ports.loadCore()]);
@@ -62,7 +61,7 @@ async function undone(error: unknown, added: CniRequest, ports: CniPorts): Promi
  */
 async function undo(added: CniRequest, ports: CniPorts): Promise<string> {
   const request: CniRequest = { ...added, requestId: ports.newRequestId(), command: 'DEL' };
-  const answer = await ports.daemon.call(request, TIMEOUTS_MS.UNDO);
+  const answer = await ports.daemon.call(request, ports.timeoutsMs.UNDO);
   if (answer.outcome === 'done') return 'done';
   const { requestId } = added;
   try {

@@ -3,7 +3,6 @@
 import { CniFailure, cniError } from '../../shared/model/cni/error.ts';
 import { parsePrevResult } from '../../shared/model/cni/result.ts';
 import { type CniCall, type CniOutcome, type CniPorts, SILENT } from '../ports.ts';
-import { TIMEOUTS_MS } from '../timeouts.ts';
 import { askOrThrow, checkedConfig, toRequest } from './request.ts';
 
 /**
@@ -16,6 +15,6 @@ export async function check(call: CniCall, ports: CniPorts): Promise<CniOutcome>
     throw new CniFailure(cniError(7, 'required prevResult missing'));
   }
   parsePrevResult(prevResult, call.cniVersion);
-  await askOrThrow(toRequest(call, { command: 'CHECK', config }), ports, TIMEOUTS_MS.CHECK);
+  await askOrThrow(toRequest(call, { command: 'CHECK', config }), ports, ports.timeoutsMs.CHECK);
   return SILENT;
 }

@@ -8,7 +8,6 @@ import {
 } from '../../shared/model/cni/network-config.ts';
 import { DomainError, isDomainError } from '../../shared/model/errors.ts';
 import { type CniCall, type CniOutcome, type CniPorts, SILENT } from '../ports.ts';
-import { TIMEOUTS_MS } from '../timeouts.ts';
 import { toRequest } from './request.ts';
 
 /**
@@ -16,7 +15,7 @@ import { toRequest } from './request.ts';
  */
 export async function del(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   const request = toRequest(call, { command: 'DEL', config: lenientConfig(call) });
-  const answer = await ports.daemon.call(request, TIMEOUTS_MS.DEL);
+  const answer = await ports.daemon.call(request, ports.timeoutsMs.DEL);
   if (answer.outcome === 'done') return SILENT;
   const { error } = answer;
   // A daemon that refuses for good must be heard; one that is not ready yet is as good as away.

@@ -3,7 +3,6 @@
 
 import { CniFailure, cniError } from '../../shared/model/cni/error.ts';
 import { type CniCall, type CniOutcome, type CniPorts, SILENT } from '../ports.ts';
-import { TIMEOUTS_MS } from '../timeouts.ts';
 import { askOrThrow, checkedConfig, toRequest } from './request.ts';
 
 const VALID = 'cni.dev/valid-attachments';
@@ -21,6 +20,6 @@ export async function gc(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   }
   const valid = config[VALID] ?? config[VALID_DRAFT] ?? [];
   const request = toRequest(call, { command: 'GC', config: { ...config, [VALID]: valid } });
-  await askOrThrow(request, ports, TIMEOUTS_MS.GC);
+  await askOrThrow(request, ports, ports.timeoutsMs.GC);
   return SILENT;
 }

@@ -2,12 +2,11 @@
 // no.
 
 import { type CniCall, type CniOutcome, type CniPorts, SILENT } from '../ports.ts';
-import { TIMEOUTS_MS } from '../timeouts.ts';
 import { askOrThrow, checkedConfig, toRequest } from './request.ts';
 
 /** Handles STATUS. Failures that pass by themselves get code 50 where errors become codes. */
 export async function status(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   const config = checkedConfig(call);
-  await askOrThrow(toRequest(call, { command: 'STATUS', config }), ports, TIMEOUTS_MS.STATUS);
+  await askOrThrow(toRequest(call, { command: 'STATUS', config }), ports, ports.timeoutsMs.STATUS);
   return SILENT;
 }

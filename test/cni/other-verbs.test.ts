@@ -1,0 +1,163 @@
+// CHECK, STATUS, GC, VERSION, the banner, and the names that are kept.
+import { describe, expect, test } from 'bun:test';
+import { programOf } from '../../src/cni/program.ts';
+import type { ErrorKind } from '../../src/shared/model/errors.ts';
+import { call, configText } from './call.ts';
+import { problem, startStubDaemon } from './stub-daemon.ts';
+
+const prevResult = {
+  cniVersion: '1.1.0',
+  interfaces: [{ name: 'net1-0', sandbox: '/var/run/netns/cni-1' }],
+  ips: [{ address: '192.168.0.65/18', interface: 0 }],
+};
+
+describe('CHECK', () => {
+  const env = { CNI_COMMAND: 'CHECK' };
+  const stdin = configText({ prevResult });
+
+  test('gives the daemon what the ADD has printed', async () => {
+    await using daemon = startStubDaemon(() => Response.json({}));
+    const { exitCode, stdout } = await call({ env, stdin, daemon: daemon.socketPath });
+    expect([exitCode, stdout]).toEqual([0, '']);
+    expect(daemon.requests).toMatchObject([{ command: 'CHECK', config: { prevResult } }]);
+  });
+
+  test('reports what the daemon found', async () => {
+    await using daemon = startStubDaemon(() => problem('check-failed', 'net1-0 is down'));
+    const { document } = await call({ env, stdin, daemon: daemon.socketPath });
+    expect(document).toMatchObject({ code: 105, msg: 'net1-0 is down' });
+  });
+
+  test('without a daemon is code 11', async () => {
+    const { document } = await call({ env, stdin });
+    expect(document).toMatchObject({ code: 11 });
+  });
+
+  test('is answered from 0.4.0 on', async () => {
+    await using daemon = startStubDaemon(() => Response.json({}));
+    const old = configText({
+      cniVersion: '0.4.0',
+      prevResult: { ...prevResult, cniVersion: '0.4.0', ips: [] },
+    });
+    expect((await call({ env, stdin: old, daemon: daemon.socketPath })).exitCode).toBe(0);
+  });
+});
+
+describe('STATUS', () => {
+  const env = { CNI_COMMAND: 'STATUS', CNI_CONTAINERID: '', CNI_NETNS: '', CNI_IFNAME: '' };
+
+  test('is silent when the daemon can serve', async () => {
+    await using daemon = startStubDaemon(() => Response.json({}));
+    const { exitCode, stdout } = await call({ env, daemon: daemon.socketPath });
+    expect([exitCode, stdout]).toEqual([0, '']);
+    expect(daemon.requests).toMatchObject([{ command: 'STATUS', containerId: '', ifName: '' }]);
+  });
+
+  test('is code 50 without a daemon', async () => {
+    const { document, exitCode } = await call({ env });
+    expect(document).toMatchObject({ code: 50, cniVersion: '1.1.0' });
+    expect(exitCode).toBe(1);
+  });
+
+  const kinds: [ErrorKind, number][] = [
+    ['not-ready', 50],
+    ['journal-corrupt', 50],
+    ['network-unknown', 101],
+  ];
+  for (const [kind, code] of kinds) {
+    test(`is code ${code} when the daemon says ${kind}`, async () => {
+      await using daemon = startStubDaemon(() => problem(kind));
+      const { document } = await call({ env, daemon: daemon.socketPath });
+      expect(document?.code).toBe(code);
+    });
+  }
+
+  test('is code 50 when the daemon hangs', async () => {
+    await using daemon = startStubDaemon(() => new Promise(() => undefined));
+    const { document } = await call({
+      env,
+      daemon: daemon.socketPath,
+      timeoutsMs: { STATUS: 20 },
+    });
+    expect(document?.code).toBe(50);
+  });
+});
+
+describe('GC', () => {
+  const env = { CNI_COMMAND: 'GC', CNI_CONTAINERID: '', CNI_NETNS: '', CNI_IFNAME: '' };
+  const one = [{ containerID: 'a', ifname: 'net1' }];
+  const lists: [string, Record<string, unknown>, unknown][] = [
+    ['the key of the specification', { 'cni.dev/valid-attachments': one }, one],
+    ['the key of the draft', { 'cni.dev/attachments': one }, one],
+    ['both', { 'cni.dev/valid-attachments': one, 'cni.dev/attachments': [] }, one],
+    ['null, as libcni writes an empty list', { 'cni.dev/valid-attachments': null }, []],
+    ['an empty list', { 'cni.dev/valid-attachments': [] }, []],
+  ];
+  for (const [what, keys, valid] of lists) {
+    test(`takes ${what}`, async () => {
+      await using daemon = startStubDaemon(() => Response.json({}));
+      const stdin = configText(keys);
+      const { exitCode, stdout } = await call({ env, stdin, daemon: daemon.socketPath });
+      expect([exitCode, stdout]).toEqual([0, '']);
+      expect(daemon.requests).toMatchObject([
+        { command: 'GC', config: { 'cni.dev/valid-attachments': valid } },
+      ]);
+    });
+  }
+
+  test('reports what the daemon could not collect', async () => {
+    await using daemon = startStubDaemon(() => problem('io-failed', 'two rows stay'));
+    const stdin = configText({ 'cni.dev/valid-attachments': [] });
+    const { document } = await call({ env, stdin, daemon: daemon.socketPath });
+    expect(document).toMatchObject({ code: 5, msg: 'two rows stay' });
+  });
+});
+
+describe('the names that are kept', () => {
+  for (const program of ['multi-nic-ipam', 'aws-ipvlan'] as const) {
+    test(`${program} answers VERSION and prints its own banner`, async () => {
+      const version = await call({ env: { CNI_COMMAND: 'VERSION' }, over: { program } });
+      expect(version.document).toMatchObject({ cniVersion: '1.1.0' });
+      const banner = await call({ env: { CNI_COMMAND: '' }, over: { program } });
+      expect(banner.stderr.join()).toContain(`CNI ${program} plugin 2.0.0-test`);
+      expect(banner).toMatchObject({ exitCode: 0, stdout: '' });
+    });
+
+    test(`${program} says that it does not attach, and asks nobody`, async () => {
+      await using daemon = startStubDaemon(() => Response.json({}));
+      for (const command of ['ADD', 'DEL', 'CHECK']) {
+        const { document, exitCode } = await call({
+          env: { CNI_COMMAND: command },
+          stdin: configText({ prevResult }),
+          daemon: daemon.socketPath,
+          over: { program },
+        });
+        expect(document).toMatchObject({
+          code: 7,
+          msg: `${program} does not handle ${command}: it is kept as a name only`,
+        });
+        expect(String(document?.details)).toContain('multi-nic');
+        expect(exitCode).toBe(1);
+      }
+      expect(daemon.requests).toEqual([]);
+    });
+
+    test(`${program} passes STATUS on, and GC has nothing to do`, async () => {
+      await using daemon = startStubDaemon(() => problem('not-ready'));
+      const over = { program };
+      const o = { daemon: daemon.socketPath, over };
+      expect((await call({ env: { CNI_COMMAND: 'STATUS' }, ...o })).document?.code).toBe(50);
+      const gc = { env: { CNI_COMMAND: 'GC' }, stdin: configText() };
+      expect((await call({ ...gc, ...o })).exitCode).toBe(0);
+      expect(daemon.requests).toHaveLength(1);
+    });
+  }
+
+  test('argv[0] decides, with or without a folder', () => {
+    expect(programOf('/opt/cni/bin/multi-nic-ipam')).toBe('multi-nic-ipam');
+    expect(programOf('aws-ipvlan')).toBe('aws-ipvlan');
+    expect(programOf('./multi-nic')).toBe('multi-nic');
+    expect(programOf('/usr/bin/bun')).toBe('multi-nic');
+    expect(programOf('')).toBe('multi-nic');
+  });
+});
