@@ -247,13 +247,13 @@ function toPool(
     hostIndex,
     vlanCidr,
     podCidr,
-    excludes: insideExcludes(podCidr, [...network.excludes, ...taken]),
+    excludes: poolExcludes(podCidr, [...network.excludes, ...taken]),
     family: podCidr.family,
   };
 }
 
 /** Excludes strictly inside the block, in order of address and then size, each once. */
-function insideExcludes(podCidr: Cidr, excludes: readonly Cidr[]): Cidr[] {
+export function poolExcludes(podCidr: Cidr, excludes: readonly Cidr[]): Cidr[] {
   const inside = excludes.filter(
     (exclude) => exclude.prefix > podCidr.prefix && containsCidr(podCidr, exclude),
   );
