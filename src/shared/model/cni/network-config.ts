@@ -8,7 +8,16 @@ import { type CniError, cniError } from './error.ts';
 /** A JSON object whose members nobody has looked at. */
 export type JsonObject = Record<string, unknown>;
 
-const Dns = v.looseObject({
+/** An object of which we describe some members. Lists are refused first: valibot takes them too. */
+function object<const T extends v.ObjectEntries>(entries: T) {
+  return v.pipe(
+    v.unknown(),
+    v.check((value) => !Array.isArray(value), 'must be an object, not a list'),
+    v.looseObject(entries),
+  );
+}
+
+const Dns = object({
   nameservers: v.optional(v.array(v.string())),
   domain: v.optional(v.string()),
   search: v.optional(v.array(v.string())),
@@ -18,10 +27,10 @@ const Dns = v.looseObject({
 /** Integers that fit the wire's 32 bits. */
 const Count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
 
-const Attachment = v.looseObject({ containerID: v.string(), ifname: v.string() });
+const Attachment = object({ containerID: v.string(), ifname: v.string() });
 
 /** What a pod's annotation says about NICs (`args.cni`). */
-export const NicArgs = v.looseObject({
+export const NicArgs = object({
   nics: v.optional(Count),
   masters: v.optional(v.nullable(v.array(v.string()))),
   target: v.optional(v.string()),
@@ -33,19 +42,19 @@ export type NicArgs = v.InferOutput<typeof NicArgs>;
  * Configuration of `multi-nic`. Null for a list means the same as none: the original's controller
  * writes it.
  */
-export const CniNetworkConfig = v.looseObject({
+export const CniNetworkConfig = object({
   cniVersion: v.optional(v.string()),
   name: v.string(),
   type: v.optional(v.string()),
-  plugin: v.looseObject({
+  plugin: object({
     cniVersion: v.optional(v.string()),
     type: v.pipe(v.string(), v.nonEmpty('must not be empty')),
   }),
   ipam: v.optional(
     v.nullable(
-      v.looseObject({
+      object({
         type: v.optional(v.string()),
-        routes: v.optional(v.nullable(v.array(v.looseObject({ dst: v.optional(v.string()) })))),
+        routes: v.optional(v.nullable(v.array(object({ dst: v.optional(v.string()) })))),
       }),
     ),
   ),
@@ -56,11 +65,11 @@ export const CniNetworkConfig = v.looseObject({
   deviceIDs: v.optional(v.nullable(v.array(v.string()))),
   daemonIP: v.optional(v.string()),
   daemonPort: v.optional(Count),
-  args: v.optional(v.nullable(v.looseObject({ cni: v.optional(v.nullable(NicArgs)) }))),
+  args: v.optional(v.nullable(object({ cni: v.optional(v.nullable(NicArgs)) }))),
   dns: v.optional(v.nullable(Dns)),
   capabilities: v.optional(v.nullable(v.record(v.string(), v.boolean()))),
-  runtimeConfig: v.optional(v.nullable(v.looseObject({}))),
-  prevResult: v.optional(v.nullable(v.looseObject({}))),
+  runtimeConfig: v.optional(v.nullable(object({}))),
+  prevResult: v.optional(v.nullable(object({}))),
   'cni.dev/valid-attachments': v.optional(v.nullable(v.array(Attachment))),
   'cni.dev/attachments': v.optional(v.nullable(v.array(Attachment))),
 });
