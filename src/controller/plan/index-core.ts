@@ -1,5 +1,7 @@
 // The part of the WASM core that planning of indices needs, and the two questions it asks.
+import { addressBits } from '../../shared/model/ip/address.ts';
 import type { Cidr } from '../../shared/model/ip/cidr.ts';
+import { POD_BITS_MIN } from '../../shared/model/objects/network-rules.ts';
 import { IndexSet } from './index-set.ts';
 
 /** Structural subset of Core in core-wasm/index.ts. */
@@ -30,7 +32,9 @@ export function createIndexCheck(
   o: { parents: readonly Cidr[]; bits: number; excludes: readonly Cidr[] },
 ): { readonly isUsable: IndexCheck; readonly hasExcludes: boolean; readonly fits: boolean } {
   const last = indexLast(o.bits);
-  const fits = o.parents.every((parent) => core.subnetAt(parent, 0, o.bits).ok);
+  const fits = o.parents.every(
+    ({ family, prefix }) => addressBits[family] - prefix - o.bits >= POD_BITS_MIN,
+  );
   const parents = o.parents.map((parent) => ({
     parent,
     excludes: o.excludes.filter(

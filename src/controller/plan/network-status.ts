@@ -48,6 +48,7 @@ const WAITING: ReadonlySet<string> = new Set([
   'WaitingForNadKind',
   'Retrying',
   'Assigning',
+  'Deleting',
 ]);
 /** Without these a network does not work; the others inform. */
 const DECISIVE: readonly NetworkConditionType[] = ['Accepted', 'IndicesAllocated', 'NadsReady'];

@@ -82,7 +82,7 @@ export function describeProblem(problem: Problem): string {
     case 'interface-conflict':
       return `interface indices ${problem.interfaceIndices.join(', ')} are recorded for ${listNames(problem.netAddresses)} in contradiction`;
     case 'block-excluded':
-      return `excludeCIDRs covers the blocks that ${listNames(problem.hosts)} already use in ${problem.netAddress}; they keep them`;
+      return `excludeCIDRs covers the blocks that ${listNames(problem.hosts)} hold in ${problem.netAddress}: they keep the index and get no more addresses`;
     case 'net-too-small':
       return `${problem.netAddress} has no room for ${problem.hostBits} host bits`;
     case 'record-unreadable':

@@ -1,0 +1,157 @@
+// Brings the indices of a network from plan to effect: the ledger by one conditional write, and only
+// then the hosts (design D6).
+import type { IndexInput, IndexNetwork } from '../plan/index-input.ts';
+import { type IndexPlan, planIndices } from '../plan/indices.ts';
+import { formatLedger, isSameDivision, type Ledger } from '../plan/ledger.ts';
+import type { Problem } from '../plan/problem.ts';
+import {
+  type Observation,
+  observeHosts,
+  observeRecords,
+  publishedIn,
+} from '../watch/index-observation.ts';
+import type { LedgerView, NetworkView } from '../watch/views.ts';
+import type { ControllerContext } from './context.ts';
+import { readLedger, writeLedger } from './ledger-store.ts';
+import type { NetworkMemory } from './network-memory.ts';
+import { publishHosts } from './publish-hosts.ts';
+
+/** So many hosts are claimed before they are published: the most that a crash leaves without owner. */
+const HOSTS_PER_ROUND = 256;
+const ATTEMPTS_MAX = 5;
+/** A bit without owner is given back after so many lease durations. */
+const ORPHAN_LEASES = 2;
+
+export interface IndexTarget {
+  readonly network: NetworkView;
+  readonly division: IndexNetwork;
+  readonly mode: 'full' | 'adopt';
+  readonly memory: NetworkMemory;
+}
+
+export interface Allocation {
+  readonly plan: IndexPlan;
+  readonly problems: readonly Problem[];
+  /** When to look again although nothing changes. */
+  readonly afterMs: number | undefined;
+}
+
+/** Throws when the API server refuses; what was claimed is remembered and published next time. */
+export async function allocateIndices(
+  context: ControllerContext,
+  target: IndexTarget,
+  signal: AbortSignal,
+): Promise<Allocation> {
+  const { network, memory } = target;
+  let before = context.world.ledger(network.name);
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    signal.throwIfAborted();
+    const { plan, problems } = planNow(context, target, before);
+    const written = await claim(context, { target, plan, before, signal });
+    if (written === 'conflict') {
+      before = await readLedger(context, network.name, signal);
+      if (before?.reading.ok === false)
+        throw new Error(`ledger not readable: ${before.reading.issue}`);
+      continue;
+    }
+    const nowMs = context.clock.monotonic();
+    memory.noteOrphans(plan.orphans, nowMs);
+    await publish(context, target, plan, signal);
+    const orphanMs = memory.waitMs(nowMs, orphanAgeMs(context));
+    return { plan, problems, afterMs: plan.hasMore ? 0 : orphanMs };
+  }
+  throw new Error(
+    `the ledger of ${network.name} changed ${ATTEMPTS_MAX} times while it was planned`,
+  );
+}
+
+function orphanAgeMs(context: ControllerContext): number {
+  return ORPHAN_LEASES * context.leaseDurationMs;
+}
+
+/** Looks at the other records only where they matter: reading tens of thousands takes its time. */
+function planNow(
+  context: ControllerContext,
+  target: IndexTarget,
+  before: LedgerView | undefined,
+): { plan: IndexPlan; problems: readonly Problem[] } {
+  const { network, division } = target;
+  const ledger = usableLedger(before, division);
+  if (ledger !== undefined) {
+    const plan = planWith(context, target, ledger, observeHosts(context.world, network));
+    const isSettled = plan.publish.length === 0 && plan.orphans.length === 0 && !plan.hasMore;
+    if (isSettled && plan.problems.length === 0) return { plan, problems: [] };
+  }
+  const observation = observeRecords(context.world, { network, division, ledger });
+  const plan = planWith(context, target, ledger, observation);
+  return { plan, problems: [...observation.problems, ...plan.problems] };
+}
+
+/** A ledger of a namesake counts as long as it is about the same division; pods may have outlived it. */
+function usableLedger(view: LedgerView | undefined, division: IndexNetwork): Ledger | undefined {
+  if (view === undefined || !view.reading.ok) return undefined;
+  const { ledger } = view.reading;
+  const isSame =
+    ledger.division !== undefined && isSameDivision(ledger.division, division.division);
+  return isSame || ledger.networkUid === division.uid ? ledger : undefined;
+}
+
+function planWith(
+  context: ControllerContext,
+  { network, division, mode, memory }: IndexTarget,
+  ledger: Ledger | undefined,
+  observation: Observation,
+): IndexPlan {
+  const input: IndexInput = {
+    ...observation,
+    network: { ...division, uid: network.uid },
+    ledger,
+    mode,
+    pending: memory.pending,
+    freeable: memory.freeable(context.clock.monotonic(), orphanAgeMs(context)),
+    assignHostsMax: HOSTS_PER_ROUND,
+  };
+  return planIndices(context.core, input);
+}
+
+/** Writes the ledger if it has to change. */
+async function claim(
+  context: ControllerContext,
+  o: {
+    target: IndexTarget;
+    plan: IndexPlan;
+    before: LedgerView | undefined;
+    signal: AbortSignal;
+  },
+): Promise<'unchanged' | 'written' | 'conflict'> {
+  const { before, signal } = o;
+  const { ledger } = o.plan;
+  const { network, memory } = o.target;
+  const isSame =
+    before === undefined
+      ? ledger.nets.length === 0
+      : before.reading.ok && formatLedger(before.reading.ledger) === formatLedger(ledger);
+  if (isSame) return 'unchanged';
+  const written = await writeLedger(context, { network: network.name, ledger, before, signal });
+  if (written === 'conflict') return 'conflict';
+  memory.prune(ledger);
+  return 'written';
+}
+
+async function publish(
+  context: ControllerContext,
+  { network, memory }: IndexTarget,
+  plan: IndexPlan,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const host of plan.publish) {
+    const view = context.world.hosts.get(host.hostName);
+    if (view !== undefined) memory.notePending(host, publishedIn(view, network));
+  }
+  if (plan.publish.length === 0) return;
+  await publishHosts(context, { network, publish: plan.publish, memory, signal });
+  context.log.info('host indices published', {
+    network: network.name,
+    hosts: plan.publish.length,
+  });
+}

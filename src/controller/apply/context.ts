@@ -1,0 +1,25 @@
+// What the effects work with, and what the leader remembers of a network between two runs. All of it
+// lives as long as one term of leadership.
+import type { Core } from '../../../core-wasm/index.ts';
+import type { Clock } from '../../shared/platform/clock.ts';
+import type { KubeClient } from '../../shared/platform/kube/client.ts';
+import type { Logger } from '../../shared/platform/log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { ConfigDefaults } from '../plan/daemon-config.ts';
+import type { World } from '../watch/world.ts';
+import type { NetworkMemory } from './network-memory.ts';
+
+export interface ControllerContext {
+  readonly client: KubeClient;
+  readonly core: Core;
+  readonly world: World;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Where ledgers and the DaemonSet are. */
+  readonly namespace: string;
+  readonly leaseDurationMs: number;
+  readonly defaults: ConfigDefaults;
+  /** By network name. */
+  readonly memories: Map<string, NetworkMemory>;
+}

@@ -1,0 +1,114 @@
+// Writes the status of a network: what the run found, counted over what is published by now.
+import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
+import { MULTI_NIC_NETWORKS } from '../../shared/platform/kube/resource.ts';
+import { type NetworkFinding, planNetworkStatus } from '../plan/network-status.ts';
+import { planRouteStatus, ROUTES_CONDITION, type RouteFinding } from '../plan/routes.ts';
+import { publishedIn } from '../watch/index-observation.ts';
+import { type HostView, type NetworkView, toNetworkView } from '../watch/views.ts';
+import type { Allocation } from './allocate-indices.ts';
+import type { ControllerContext } from './context.ts';
+
+export interface StatusTarget {
+  readonly network: NetworkView;
+  /** Undefined when the definition cannot be read. */
+  readonly definition: NetworkDefinition | undefined;
+  /** Undefined when indices were not looked at in this run. */
+  readonly allocation: Allocation | undefined;
+  readonly findings: readonly NetworkFinding[];
+}
+
+/** How many hosts have a NIC in the network, and how many of them all their indices (W-57). */
+export function summarizeHosts(
+  context: ControllerContext,
+  network: NetworkView,
+  masterNets: readonly string[],
+): { hostCount: number; completeCount: number } {
+  const nets = new Set(masterNets);
+  let hostCount = 0;
+  let completeCount = 0;
+  for (const host of context.world.sortedHosts()) {
+    const own = host.netAddresses.filter((netAddress) => nets.has(netAddress));
+    if (own.length === 0) continue;
+    hostCount++;
+    const published = publishedIn(host, network);
+    if (own.every((netAddress) => published.has(netAddress))) completeCount++;
+  }
+  return { hostCount, completeCount };
+}
+
+export async function writeNetworkStatus(
+  context: ControllerContext,
+  target: StatusTarget,
+  signal: AbortSignal,
+): Promise<void> {
+  const { world } = context;
+  const { network, definition, allocation } = target;
+  const routes = routesOf(context, target);
+  const status = planNetworkStatus({
+    previous: network.object.status,
+    generation: network.generation,
+    nowText: new Date(context.clock.now()).toISOString(),
+    findings: [...target.findings, ...routeFinding(definition, routes)],
+    routes,
+    computeResults: computeResults(context, target),
+    discovery: {
+      existDaemon: world.readyDaemonCount(),
+      infoAvailable: world.sortedHosts().filter(({ interfaces }) => interfaces.length > 0).length,
+      cidrProcessed: allocation
+        ? summarizeHosts(context, network, allocation.plan.masterNets).completeCount
+        : (network.object.status?.discovery?.cidrProcessed ?? 0),
+    },
+    interfaceIndices: allocation?.plan.ledger.nets.map(({ netAddress, interfaceIndex }) => ({
+      netAddress,
+      interfaceIndex,
+    })),
+  });
+  if (status === undefined) return;
+  const { name, resourceVersion } = network;
+  const body = { metadata: { resourceVersion }, status };
+  const patch = { type: 'merge', subresource: 'status', body } as const;
+  const stored = await context.client.patch(MULTI_NIC_NETWORKS, { name }, patch, { signal });
+  world.networks.put(name, toNetworkView(stored), resourceVersion);
+}
+
+/** Hosts with an index, per net address. Without a look at indices the stored numbers stay. */
+function computeResults(
+  context: ControllerContext,
+  { network, allocation, definition }: StatusTarget,
+): { netAddress: string; numOfHosts: number }[] {
+  if (definition?.managedIpam === false) return [];
+  if (allocation === undefined) return network.object.status?.computeResults ?? [];
+  const counts = new Map(allocation.plan.ledger.nets.map(({ netAddress }) => [netAddress, 0]));
+  for (const host of context.world.sortedHosts()) {
+    for (const netAddress of publishedIn(host, network).keys()) {
+      const count = counts.get(netAddress);
+      if (count !== undefined) counts.set(netAddress, count + 1);
+    }
+  }
+  return [...counts].map(([netAddress, numOfHosts]) => ({ netAddress, numOfHosts }));
+}
+
+function routesOf(context: ControllerContext, { network, definition }: StatusTarget): RouteFinding {
+  const hosts = context.world
+    .sortedHosts()
+    .filter((host) => publishedIn(host, network).size > 0)
+    .map((host) => ({ name: host.name, routes: reportedRoutes(host) }));
+  return planRouteStatus(definition?.routed ?? false, hosts);
+}
+
+function reportedRoutes(host: HostView): 'True' | 'False' | 'Unknown' | undefined {
+  return host.conditions.find(({ type }) => type === ROUTES_CONDITION)?.status;
+}
+
+function routeFinding(
+  definition: NetworkDefinition | undefined,
+  { status, message }: RouteFinding,
+): NetworkFinding[] {
+  const type = 'RoutesReady';
+  if (definition === undefined || status === 'N/A') return [];
+  if (status === 'Success') {
+    const done = 'all hosts report their routes as planned';
+    return [{ type, status: 'True', reason: 'Success', message: done }];
+  }
+  return [{ type, status: status === 'Failed' ? 'False' : 'Unknown', reason: status, message }];
+}

@@ -1,0 +1,258 @@
+// One run for one network: judge its definition, bring indices, CIDR object and NADs to what is
+// planned, and say in the status what came of it. Reads the whole state each time.
+import { API_VERSION, CONFIG_NAME, NETWORK_FINALIZER } from '../../shared/model/names.ts';
+import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
+import { MULTI_NIC_NETWORKS } from '../../shared/platform/kube/resource.ts';
+import { messageWithCauses } from '../../shared/platform/log.ts';
+import type { Outcome } from '../../shared/platform/work-queue.ts';
+import { type Acceptance, planAcceptance } from '../plan/acceptance.ts';
+import { toNadSettings } from '../plan/daemon-config.ts';
+import { toIndexFinding } from '../plan/index-findings.ts';
+import { formatNadConfig } from '../plan/nad-config.ts';
+import type { NadTemplate } from '../plan/nads.ts';
+import type { NetworkConditionType, NetworkFinding } from '../plan/network-status.ts';
+import { type PluginOutcome, planPlugin } from '../plan/plugin-table.ts';
+import {
+  addressWarnings,
+  definitionOf,
+  givenDivision,
+  overlapOf,
+  toIndexNetwork,
+} from '../watch/network-observation.ts';
+import { type NetworkView, toNetworkView } from '../watch/views.ts';
+import { type Allocation, allocateIndices } from './allocate-indices.ts';
+import { applyNads } from './apply-nads.ts';
+import type { ControllerContext } from './context.ts';
+import { copyCidr } from './copy-cidr.ts';
+import { addFinalizer, removeFinalizer } from './finalizers.ts';
+import { NetworkMemory } from './network-memory.ts';
+import { summarizeHosts, writeNetworkStatus } from './network-status-writer.ts';
+import { hasRemains, terminateNetwork } from './terminate-network.ts';
+
+/** Collects what the steps of a run found, and the first thing that failed. */
+class Run {
+  readonly findings: NetworkFinding[] = [];
+  failure: { readonly error: unknown } | undefined;
+  #afterMs = Number.POSITIVE_INFINITY;
+
+  note(o: { finding: NetworkFinding; afterMs?: number | undefined }): void {
+    this.findings.push(o.finding);
+    this.again(o.afterMs);
+  }
+
+  again(afterMs: number | undefined): void {
+    if (afterMs !== undefined) this.#afterMs = Math.min(this.#afterMs, afterMs);
+  }
+
+  /** Steps do not depend on each other's success, and the status names the one that failed. */
+  async step<T>(type: NetworkConditionType, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      this.failure ??= { error };
+      const message = messageWithCauses(error);
+      this.findings.push({ type, status: 'False', reason: 'Retrying', message });
+      return undefined;
+    }
+  }
+
+  outcome(): Outcome {
+    return Number.isFinite(this.#afterMs) ? { afterMs: this.#afterMs } : 'done';
+  }
+}
+
+export async function reconcileNetwork(
+  context: ControllerContext,
+  name: string,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const view = context.world.networks.get(name);
+  if (view === undefined) return await cleanUpAbsent(context, name, signal);
+  if (view.isDeleting) return await terminate(context, view, signal);
+  const run = new Run();
+  const { acceptance, definition, plugin } = judge(context, view);
+  run.note(acceptance);
+  const isServed = acceptance.mode !== 'hold' && definition !== undefined;
+  // Before the first effect: what is made from here on is also taken away (W-44, style 6).
+  const network = isServed ? await withFinalizer(context, view, signal) : view;
+  let allocation: Allocation | undefined;
+  if (isServed && definition.managedIpam) {
+    const mode = acceptance.mode === 'adopt' ? 'adopt' : 'full';
+    allocation = await serveIndices(context, { network, definition, mode, run }, signal);
+  }
+  if (isServed && plugin?.ok === true) {
+    await run.step('NadsReady', async () => {
+      const template = toTemplate(context, { network, definition, plugin, allocation });
+      const { namespaces } = definition;
+      run.note(await applyNads(context, { networkName: name, template, namespaces }, signal));
+    });
+  }
+  await writeNetworkStatus(
+    context,
+    { network, definition, allocation, findings: run.findings },
+    signal,
+  );
+  if (run.failure !== undefined) throw run.failure.error;
+  return run.outcome();
+}
+
+interface Judgement {
+  readonly acceptance: Acceptance;
+  readonly definition: NetworkDefinition | undefined;
+  readonly plugin: PluginOutcome | undefined;
+}
+
+function judge(context: ControllerContext, view: NetworkView): Judgement {
+  const { world } = context;
+  const result = definitionOf(view);
+  const base = { warnings: [], plugin: undefined, given: undefined, division: undefined };
+  const none = { ...base, overlap: undefined, isInUse: false };
+  if (!result.ok) {
+    const acceptance = planAcceptance({ ...none, issues: result.issues });
+    return { acceptance, definition: undefined, plugin: undefined };
+  }
+  const definition = result.network;
+  const plugin = planPlugin(view.object.spec.plugin);
+  const isManaged = definition.managedIpam;
+  const reading = isManaged ? world.ledger(view.name)?.reading : undefined;
+  const given = isManaged ? givenDivision(world, view.name) : undefined;
+  const acceptance = planAcceptance({
+    issues: reading?.ok === false ? [`the ledger cannot be read: ${reading.issue}`] : [],
+    warnings: [...result.warnings, ...addressWarnings(world, definition)],
+    plugin,
+    given,
+    division: isManaged ? toIndexNetwork(definition).division : undefined,
+    overlap: isManaged ? overlapOf(world, view.name) : undefined,
+    isInUse: given !== undefined,
+  });
+  return { acceptance, definition, plugin };
+}
+
+async function withFinalizer(
+  context: ControllerContext,
+  view: NetworkView,
+  signal: AbortSignal,
+): Promise<NetworkView> {
+  if (view.finalizers.includes(NETWORK_FINALIZER)) return view;
+  const stored = await addFinalizer(context, {
+    resource: MULTI_NIC_NETWORKS,
+    head: view,
+    finalizer: NETWORK_FINALIZER,
+    signal,
+  });
+  const network = toNetworkView(stored);
+  context.world.networks.put(view.name, network, view.resourceVersion);
+  return network;
+}
+
+function memoryOf(context: ControllerContext, view: NetworkView): NetworkMemory {
+  const known = context.memories.get(view.name);
+  if (known?.uid === view.uid) return known;
+  const fresh = new NetworkMemory(view.uid);
+  context.memories.set(view.name, fresh);
+  return fresh;
+}
+
+async function serveIndices(
+  context: ControllerContext,
+  o: { network: NetworkView; definition: NetworkDefinition; mode: 'full' | 'adopt'; run: Run },
+  signal: AbortSignal,
+): Promise<Allocation | undefined> {
+  const { network, definition, mode, run } = o;
+  const memory = memoryOf(context, network);
+  const division = toIndexNetwork(definition);
+  const allocation = await run.step('IndicesAllocated', async () => {
+    const done = await allocateIndices(context, { network, division, mode, memory }, signal);
+    const summary = summarizeHosts(context, network, done.plan.masterNets);
+    const finding = toIndexFinding({ ...summary, ...done, hasMore: done.plan.hasMore });
+    run.note({ finding, afterMs: done.afterMs });
+    return done;
+  });
+  if (allocation !== undefined) {
+    const { plan, problems } = allocation;
+    await run.step('CidrWritten', async () => {
+      run.note(await copyCidr(context, { network, definition, plan, problems, memory }, signal));
+    });
+  }
+  return allocation;
+}
+
+function toTemplate(
+  context: ControllerContext,
+  o: {
+    network: NetworkView;
+    definition: NetworkDefinition;
+    plugin: Extract<PluginOutcome, { ok: true }>;
+    allocation: Allocation | undefined;
+  },
+): NadTemplate {
+  const { network, definition, plugin } = o;
+  const { spec } = network.object;
+  const { cniType, daemonPort } = toNadSettings(context.world.config(CONFIG_NAME)?.object);
+  const listed = spec.masterNets ?? [];
+  const found = o.allocation?.plan.masterNets ?? context.world.hostNetAddresses();
+  const config = formatNadConfig({
+    name: network.name,
+    cniType,
+    ipam: definition.ipam,
+    plugin: plugin.config,
+    subnet: spec.subnet ?? '',
+    masterNets: listed.length > 0 ? listed : found,
+    multiNicIpam: definition.multiNicIpam,
+    daemonPort,
+  });
+  const owner = {
+    apiVersion: API_VERSION,
+    kind: 'MultiNicNetwork',
+    name: network.name,
+    uid: network.uid,
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+  return { name: network.name, config, annotations: plugin.annotations, owner };
+}
+
+/** Our finalizer is the only reason why the object still exists as far as we are concerned. */
+async function terminate(
+  context: ControllerContext,
+  view: NetworkView,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  if (!view.finalizers.includes(NETWORK_FINALIZER)) return 'done';
+  const { finding, afterMs } = await terminateNetwork(context, view.name, signal);
+  if (finding !== undefined) {
+    const result = definitionOf(view);
+    const definition = result.ok ? result.network : undefined;
+    const message = `the network is being deleted: ${finding.message}`;
+    const deleting = { type: 'Accepted', status: 'False', reason: 'Deleting', message } as const;
+    const findings = [deleting, finding];
+    const target = { network: view, definition, allocation: undefined, findings };
+    await writeNetworkStatus(context, target, signal);
+    return { afterMs };
+  }
+  await removeFinalizer(context, {
+    resource: MULTI_NIC_NETWORKS,
+    head: view,
+    finalizer: NETWORK_FINALIZER,
+    signal,
+  });
+  context.memories.delete(view.name);
+  context.log.info('network removed', { network: view.name });
+  return 'done';
+}
+
+/** What a network left behind that vanished without our finalizer. */
+async function cleanUpAbsent(
+  context: ControllerContext,
+  name: string,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  context.memories.delete(name);
+  if (!hasRemains(context, name)) return 'done';
+  const stored = await context.client.get(MULTI_NIC_NETWORKS, { name }, { signal });
+  if (stored !== undefined) return { afterMs: 1_000 }; // the watch will bring it
+  const { finding, afterMs } = await terminateNetwork(context, name, signal);
+  if (finding === undefined) return 'done';
+  context.log.info('remains of a network that is gone', { network: name, reason: finding.message });
+  return { afterMs };
+}

@@ -1,0 +1,160 @@
+// Takes away what was made for a network that is being deleted or is gone, in an order in which no pod
+// loses an address: definitions first, then nothing until the last pod has gone, then the rest.
+import { CIDR_FINALIZER, IP_POOL_FINALIZER } from '../../shared/model/names.ts';
+import { CIDRS, IP_POOLS } from '../../shared/platform/kube/resource.ts';
+import { isOwnNad } from '../plan/nads.ts';
+import type { NetworkFinding } from '../plan/network-status.ts';
+import { listNames } from '../plan/problem.ts';
+import type { PoolView } from '../watch/views.ts';
+import { applyNads, hasNadKind } from './apply-nads.ts';
+import type { ControllerContext } from './context.ts';
+import { deleteWithFinalizer } from './finalizers.ts';
+import { forEachLimited } from './for-each-limited.ts';
+import { deleteLedger } from './ledger-store.ts';
+import { unpublishNetwork } from './publish-hosts.ts';
+
+const DELETES_AT_ONCE = 8;
+/** Daemons publish their pools within about a second; what they gave out last must be seen. */
+const SETTLE_MS = 2_500;
+const AGAIN_MS = 1_000;
+const DRAIN_AGAIN_MS = 15_000;
+
+/** `finding` is undefined when nothing is left. */
+export interface Termination {
+  readonly finding: NetworkFinding | undefined;
+  readonly afterMs: number;
+}
+
+const clean: Termination = { finding: undefined, afterMs: 0 };
+
+/** One step further; to be called again after `afterMs` or when something changed. */
+export async function terminateNetwork(
+  context: ControllerContext,
+  networkName: string,
+  signal: AbortSignal,
+): Promise<Termination> {
+  return (
+    (await removeNads(context, networkName, signal)) ??
+    awaitPods(context, networkName) ??
+    (await unpublish(context, networkName, signal)) ??
+    (await removePools(context, networkName, signal)) ??
+    (await removeCidr(context, networkName, signal)) ??
+    (await removeLedger(context, networkName, signal)) ??
+    clean
+  );
+}
+
+/** True when anything of the network is left that `terminateNetwork` would take away. */
+export function hasRemains(context: ControllerContext, networkName: string): boolean {
+  const { world } = context;
+  return (
+    ownNads(context, networkName).length > 0 ||
+    world.pools.ofNetwork(networkName).length > 0 ||
+    world.sortedHosts().some((host) => host.published.has(networkName)) ||
+    world.cidr(networkName) !== undefined ||
+    world.ledger(networkName) !== undefined
+  );
+}
+
+function waiting(reason: string, message: string, afterMs: number): Termination {
+  return { finding: { type: 'Drained', status: 'False', reason, message }, afterMs };
+}
+
+function ownNads(context: ControllerContext, networkName: string) {
+  return [...(context.world.nads?.values() ?? [])].filter(
+    (nad) => nad.name === networkName && isOwnNad(nad, networkName),
+  );
+}
+
+async function removeNads(
+  context: ControllerContext,
+  networkName: string,
+  signal: AbortSignal,
+): Promise<Termination | undefined> {
+  if (context.world.nads === undefined) {
+    if (!(await hasNadKind(context, signal))) return undefined;
+    return waiting('RemovingNads', 'definitions are not listed yet', AGAIN_MS);
+  }
+  if (ownNads(context, networkName).length === 0) return undefined;
+  const { finding } = await applyNads(
+    context,
+    { networkName, template: undefined, namespaces: [] },
+    signal,
+  );
+  const left = ownNads(context, networkName).map(({ namespace }) => namespace);
+  const detail = finding.status === 'False' ? finding.message : listNames(left.sort());
+  return waiting('RemovingNads', `definitions are being removed: ${detail}`, AGAIN_MS);
+}
+
+/** Pools of hosts that are gone hold nothing: those pods went with their host. */
+function livePools(context: ControllerContext, networkName: string): PoolView[] {
+  return context.world.pools
+    .ofNetwork(networkName)
+    .filter((pool) => !context.world.gone().has(pool.hostName));
+}
+
+function awaitPods(context: ControllerContext, networkName: string): Termination | undefined {
+  const held = livePools(context, networkName).filter((pool) => pool.allocationCount > 0);
+  if (held.length === 0) return undefined;
+  const holders = [...new Set(held.flatMap((pool) => pool.holders))].sort();
+  const message = `pods still hold addresses: ${listNames(holders)}`;
+  return waiting('PodsHoldAddresses', message, DRAIN_AGAIN_MS);
+}
+
+/** Without an index a daemon gives no address; what it gave just before shows in its pools a moment later. */
+async function unpublish(
+  context: ControllerContext,
+  networkName: string,
+  signal: AbortSignal,
+): Promise<Termination | undefined> {
+  const isPublished = context.world.sortedHosts().some((host) => host.published.has(networkName));
+  if (!isPublished) return undefined;
+  await unpublishNetwork(context, networkName, signal);
+  return waiting('Withdrawing', 'indices are being withdrawn from hosts', SETTLE_MS);
+}
+
+async function removePools(
+  context: ControllerContext,
+  networkName: string,
+  signal: AbortSignal,
+): Promise<Termination | undefined> {
+  const pools = context.world.pools.ofNetwork(networkName);
+  if (pools.length === 0) return undefined;
+  const failures = await forEachLimited(pools, DELETES_AT_ONCE, async (head) => {
+    await deleteWithFinalizer(context, {
+      resource: IP_POOLS,
+      head,
+      finalizer: IP_POOL_FINALIZER,
+      signal,
+    });
+  });
+  const [first] = failures;
+  if (first !== undefined) throw first.error;
+  return waiting('RemovingPools', `${pools.length} pools are being removed`, AGAIN_MS);
+}
+
+async function removeCidr(
+  context: ControllerContext,
+  networkName: string,
+  signal: AbortSignal,
+): Promise<Termination | undefined> {
+  const head = context.world.cidr(networkName);
+  if (head === undefined) return undefined;
+  await deleteWithFinalizer(context, {
+    resource: CIDRS,
+    head,
+    finalizer: CIDR_FINALIZER,
+    signal,
+  });
+  return waiting('RemovingCidr', 'the CIDR object is being removed', AGAIN_MS);
+}
+
+async function removeLedger(
+  context: ControllerContext,
+  networkName: string,
+  signal: AbortSignal,
+): Promise<Termination | undefined> {
+  if (context.world.ledger(networkName) === undefined) return undefined;
+  await deleteLedger(context, networkName, signal);
+  return waiting('RemovingLedger', 'the ledger is being removed', AGAIN_MS);
+}

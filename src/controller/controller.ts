@@ -1,0 +1,168 @@
+// The controller's work while it leads: watch, queue, reconcile. Everything it remembers ends with the
+// term of leadership.
+import type { Core } from '../../core-wasm/index.ts';
+import { CONFIG_NAME } from '../shared/model/names.ts';
+import { type Clock, systemClock } from '../shared/platform/clock.ts';
+import type { KubeClient } from '../shared/platform/kube/client.ts';
+import { isKubeError } from '../shared/platform/kube/errors.ts';
+import type { Logger } from '../shared/platform/log.ts';
+import {
+  createWorkQueue,
+  type Outcome,
+  RUN_RESULTS,
+  type WorkQueue,
+} from '../shared/platform/work-queue.ts';
+import type { ControllerContext } from './apply/context.ts';
+import { type ConfigMemory, reconcileConfig } from './apply/reconcile-config.ts';
+import { reconcileHost } from './apply/reconcile-host.ts';
+import { reconcileNetwork } from './apply/reconcile-network.ts';
+import { reconcilePool } from './apply/reconcile-pool.ts';
+import type { Metrics } from './metrics.ts';
+import type { ConfigDefaults } from './plan/daemon-config.ts';
+import { formatWorkKey, parseWorkKey, WORK_KINDS } from './watch/keys.ts';
+import { World } from './watch/world.ts';
+
+export interface ControllerOptions {
+  readonly client: KubeClient;
+  readonly core: Core;
+  readonly namespace: string;
+  readonly leaseDurationMs: number;
+  readonly defaults: ConfigDefaults;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock?: Clock;
+  readonly hostBatchMs?: number;
+  /** Told what the controller knows as soon as it starts. */
+  readonly onStart?: (running: RunningController) => void;
+}
+
+export interface RunningController {
+  readonly world: World;
+  readonly queue: WorkQueue;
+}
+
+const CONCURRENCY = 4;
+const RECONCILE_DEADLINE_MS = 120_000;
+const BACKOFF = { initialMs: 200, maxMs: 60_000 };
+const RESYNC_MS = 600_000;
+/** Somebody else wrote in between: look again at once, but not in a circle. */
+const CONFLICT_MS = 250;
+
+export function declareMetrics(metrics: Metrics): void {
+  const sets = WORK_KINDS.flatMap((kind) => RUN_RESULTS.map((result) => ({ kind, result })));
+  metrics.declare('multi_nic_reconcile_total', 'counter', 'Reconcile runs by result.', sets);
+  const kinds = WORK_KINDS.map((kind) => ({ kind }));
+  metrics.declare('multi_nic_reconcile_seconds_total', 'counter', 'Time in runs.', kinds);
+  metrics.declare('multi_nic_leader', 'gauge', '1 while this process leads.', [{}]);
+  metrics.declare('multi_nic_restored', 'gauge', '1 once all lists are complete.', [{}]);
+  metrics.declare('multi_nic_networks', 'gauge', 'Networks by the state of Ready.', [
+    { ready: 'True' },
+    { ready: 'False' },
+  ]);
+  metrics.declare('multi_nic_hosts', 'gauge', 'HostInterfaces.', [{}]);
+}
+
+/** Works until `signal` aborts. */
+export async function runController(o: ControllerOptions, signal: AbortSignal): Promise<void> {
+  const { client, core, namespace, log, metrics, leaseDurationMs, defaults } = o;
+  const clock = o.clock ?? systemClock;
+  const configMemory: ConfigMemory = { isDefaultWanted: true, appliedGeneration: undefined };
+  const queue = createWorkQueue({
+    reconcile: (key, deadline) => reconcile(context, configMemory, key, deadline),
+    concurrency: CONCURRENCY,
+    backoff: BACKOFF,
+    deadlineMs: RECONCILE_DEADLINE_MS,
+    log,
+    clock,
+    onResult: (result, durationMs, key) => {
+      const { kind } = parseWorkKey(key);
+      metrics.add('multi_nic_reconcile_total', { kind, result });
+      metrics.add('multi_nic_reconcile_seconds_total', { kind }, durationMs / 1000);
+    },
+  });
+  const world = new World({
+    client,
+    namespace,
+    enqueue: (key) => queue.add(key),
+    signal,
+    log,
+    clock,
+    ...(o.hostBatchMs === undefined ? {} : { hostBatchMs: o.hostBatchMs }),
+  });
+  const context: ControllerContext = {
+    client,
+    core,
+    world,
+    clock,
+    log,
+    metrics,
+    namespace,
+    leaseDurationMs,
+    defaults,
+    memories: new Map(),
+  };
+  o.onStart?.({ world, queue });
+  metrics.set('multi_nic_leader', 1);
+  try {
+    // No index is given before every claim that exists is known (design D5).
+    await world.restored();
+    log.info('restored', { hosts: world.sortedHosts().length });
+    metrics.set('multi_nic_restored', 1);
+    queue.add(formatWorkKey('config', CONFIG_NAME));
+    const enqueueAll = (): void => {
+      for (const key of world.allKeys()) queue.add(key);
+      countObjects(metrics, world);
+    };
+    enqueueAll();
+    await Promise.all([queue.run(signal), resync(clock, enqueueAll, signal)]);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    metrics.set('multi_nic_leader', 0);
+    metrics.set('multi_nic_restored', 0);
+  }
+}
+
+/** The slow safety net: whatever an event missed is looked at again. */
+async function resync(clock: Clock, enqueueAll: () => void, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(RESYNC_MS, signal);
+    enqueueAll();
+  }
+}
+
+async function reconcile(
+  context: ControllerContext,
+  configMemory: ConfigMemory,
+  key: string,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { kind, name } = parseWorkKey(key);
+  try {
+    switch (kind) {
+      case 'network':
+        return await reconcileNetwork(context, name, signal);
+      case 'host':
+        return await reconcileHost(context, name, signal);
+      case 'pool':
+        return await reconcilePool(context, name, signal);
+      case 'config':
+        return await reconcileConfig(context, configMemory, { name, signal });
+    }
+  } catch (error) {
+    if (!isKubeError(error, 'conflict')) throw error;
+    context.log.debug('changed by somebody else', { key, error });
+    return { afterMs: CONFLICT_MS };
+  }
+}
+
+function countObjects(metrics: Metrics, world: World): void {
+  const counts = { True: 0, False: 0 };
+  for (const { object } of world.networks.values()) {
+    const ready = object.status?.conditions?.find(({ type }) => type === 'Ready');
+    counts[ready?.status === 'True' ? 'True' : 'False'] += 1;
+  }
+  metrics.set('multi_nic_networks', counts.True, { ready: 'True' });
+  metrics.set('multi_nic_networks', counts.False, { ready: 'False' });
+  metrics.set('multi_nic_hosts', world.sortedHosts().length);
+}

@@ -1,0 +1,75 @@
+// Whether a network may be served, and if not, why. Refusing early and in words is cheaper than an
+// address given twice (design D5, D10).
+import type { Overlap } from './footprints.ts';
+import { type Division, isSameDivision } from './ledger.ts';
+import type { NetworkFinding } from './network-status.ts';
+import type { PluginOutcome } from './plugin-table.ts';
+import { listNames } from './problem.ts';
+
+export interface AcceptanceInput {
+  /** What forbids use of the definition; empty when it can be read. */
+  readonly issues: readonly string[];
+  /** What is odd about it. */
+  readonly warnings: readonly string[];
+  readonly plugin: PluginOutcome | undefined;
+  /** What indices were given for, and where that is written; undefined while none are. */
+  readonly given: { readonly division: Division; readonly source: string } | undefined;
+  readonly division: Division | undefined;
+  readonly overlap: Overlap | undefined;
+  /** True when hosts hold indices: then an overlap is too late to be prevented. */
+  readonly isInUse: boolean;
+}
+
+export interface Acceptance {
+  readonly finding: NetworkFinding;
+  /**
+   * `full`: serve it. `adopt`: keep what hosts have, give nothing new. `hold`: change nothing but the
+   * status.
+   */
+  readonly mode: 'full' | 'adopt' | 'hold';
+}
+
+export function planAcceptance(input: AcceptanceInput): Acceptance {
+  if (input.issues.length > 0) return refuse('InvalidDefinition', input.issues.join('; '));
+  const { plugin, given, division, overlap } = input;
+  if (plugin !== undefined && !plugin.ok) return refuse(plugin.reason, plugin.issues.join('; '));
+  if (given !== undefined && division !== undefined && !isSameDivision(given.division, division)) {
+    return refuse('ImmutableChange', describeChange(given, division));
+  }
+  if (overlap !== undefined) {
+    const message = `${overlap.block} is in use by network ${overlap.other}`;
+    const refused = refuse('SubnetOverlap', message);
+    return input.isInUse ? { ...refused, mode: 'adopt' } : refused;
+  }
+  const { warnings } = input;
+  const accepted = { type: 'Accepted', status: 'True' } as const;
+  const finding: NetworkFinding =
+    warnings.length === 0
+      ? { ...accepted, reason: 'Accepted', message: 'the definition is valid' }
+      : { ...accepted, reason: 'AcceptedWithWarnings', message: warnings.join('; ') };
+  return { finding, mode: 'full' };
+}
+
+function refuse(reason: string, message: string): Acceptance {
+  return { finding: { type: 'Accepted', status: 'False', reason, message }, mode: 'hold' };
+}
+
+/** A change that would move the blocks of running pods (W-20). */
+function describeChange(
+  given: { readonly division: Division; readonly source: string },
+  wanted: Division,
+): string {
+  const changes = [
+    change('subnet', given.division.subnet, wanted.subnet),
+    change('interfaceBlock', given.division.interfaceBits, wanted.interfaceBits),
+    change('hostBlock', given.division.hostBits, wanted.hostBits),
+  ].filter((text) => text !== '');
+  return (
+    `${listNames(changes)}: hosts have addresses by the former value (${given.source}); ` +
+    'change it back, or delete the network and create it anew'
+  );
+}
+
+function change(name: string, from: string | number, to: string | number): string {
+  return from === to ? '' : `${name} changed from ${from === '' ? '""' : from} to ${to}`;
+}

@@ -1,0 +1,378 @@
+// Everything that the controller watches, projected, and which keys a change of it makes work for. No
+// decision is taken here: a change only enqueues.
+import { GENERATED_LABEL, LEDGER_NAME_PREFIX } from '../../shared/model/names.ts';
+import { type Clock, systemClock } from '../../shared/platform/clock.ts';
+import type { KubeClient } from '../../shared/platform/kube/client.ts';
+import { type Collection, watchCollection } from '../../shared/platform/kube/collection.ts';
+import * as kinds from '../../shared/platform/kube/resource.ts';
+import type { Logger } from '../../shared/platform/log.ts';
+import type { NadView } from '../plan/nads.ts';
+import { sortNetAddresses } from '../plan/net-order.ts';
+import { type Batch, createBatch } from './batch.ts';
+import { formatWorkKey, type WorkKind } from './keys.ts';
+import { Overlay } from './overlay.ts';
+import { PoolIndex } from './pool-index.ts';
+import {
+  type CidrView,
+  type ConfigView,
+  DAEMON_POD_SELECTOR,
+  type DaemonPodView,
+  type DaemonSetView,
+  type HostView,
+  type LedgerView,
+  type NamespaceView,
+  type NetworkView,
+  type NodeView,
+  type PoolView,
+  toCidrView,
+  toConfigView,
+  toDaemonPodView,
+  toDaemonSetView,
+  toHostView,
+  toLedgerView,
+  toNadView,
+  toNamespaceView,
+  toNetworkView,
+  toNodeView,
+  toPoolView,
+} from './views.ts';
+
+/** On ledgers, so that no other ConfigMap is watched. */
+export const LEDGER_LABEL = 'multinic.fms.io/ledger';
+
+export interface WorldOptions {
+  readonly client: KubeClient;
+  /** Where ledgers, the DaemonSet and the daemon's pods are. */
+  readonly namespace: string;
+  readonly enqueue: (key: string) => void;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  /** Changes of hosts wait so long for others before networks are planned. */
+  readonly hostBatchMs?: number;
+}
+
+const HOST_BATCH_MS = 100;
+const STATUS_BATCH_MS = 2_000;
+
+interface Collections {
+  readonly networks: Collection<NetworkView>;
+  readonly hosts: Collection<HostView>;
+  readonly nodes: Collection<NodeView>;
+  readonly namespaces: Collection<NamespaceView>;
+  readonly ledgers: Collection<LedgerView>;
+  readonly cidrs: Collection<CidrView>;
+  readonly pools: Collection<PoolView>;
+  readonly configs: Collection<ConfigView>;
+  readonly daemonSets: Collection<DaemonSetView>;
+  readonly daemonPods: Collection<DaemonPodView>;
+  readonly nads: Collection<NadView>;
+}
+
+export class World {
+  readonly networks = new Overlay<NetworkView>(() => this.#all.networks);
+  readonly hosts = new Overlay<HostView>(() => this.#all.hosts);
+  readonly #ledgers = new Overlay<LedgerView>(() => this.#all.ledgers);
+  readonly pools = new PoolIndex();
+  readonly #all: Collections;
+  readonly #options: WorldOptions;
+  readonly #soon: Batch;
+  readonly #later: Batch;
+  /** Hosts of which Node and HostInterface were confirmed absent, with what was published last. */
+  readonly #gone = new Map<string, HostView | undefined>();
+  /** The last state of each HostInterface, kept when it is deleted while its Node stays. */
+  readonly #lastHosts = new Map<string, HostView>();
+  #sortedHosts: readonly HostView[] | undefined;
+  #hostNets: readonly string[] | undefined;
+  readonly #generations = new Map<string, string>();
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    const { signal, clock = systemClock } = options;
+    const flush = (keys: readonly string[]): void => {
+      for (const key of keys) options.enqueue(key);
+    };
+    const delayMs = options.hostBatchMs ?? HOST_BATCH_MS;
+    this.#soon = createBatch({ delayMs, clock, signal, flush });
+    this.#later = createBatch({ delayMs: STATUS_BATCH_MS, clock, signal, flush });
+    this.#all = this.#watchAll();
+    this.#all.nads.synced.then(
+      () => this.#enqueueNetworks(),
+      () => undefined, // rejected only when everything ends
+    );
+  }
+
+  /** Resolves when all that indices depend on is known: the restore barrier (design D5). */
+  async restored(): Promise<void> {
+    const { networks, hosts, nodes, ledgers, cidrs, pools, namespaces, configs } = this.#all;
+    const needed = [networks, hosts, nodes, ledgers, cidrs, pools, namespaces, configs];
+    await Promise.all(needed.map(({ synced }) => synced));
+  }
+
+  get isRestored(): boolean {
+    const { networks, hosts, nodes, ledgers, cidrs, pools, namespaces, configs } = this.#all;
+    const needed = [networks, hosts, nodes, ledgers, cidrs, pools, namespaces, configs];
+    return needed.every(({ isSynced }) => isSynced);
+  }
+
+  /** Undefined until the kind exists and was listed. */
+  get nads(): Collection<NadView> | undefined {
+    return this.#all.nads.isSynced ? this.#all.nads : undefined;
+  }
+
+  /** All HostInterfaces by name. */
+  sortedHosts(): readonly HostView[] {
+    this.#sortedHosts ??= [...this.hosts.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#sortedHosts;
+  }
+
+  /** Net addresses that any host has, in numeric order. */
+  hostNetAddresses(): readonly string[] {
+    this.#hostNets ??= sortNetAddresses(this.sortedHosts().flatMap((host) => host.netAddresses));
+    return this.#hostNets;
+  }
+
+  putHost(view: HostView, basedOn: string): void {
+    this.hosts.put(view.name, view, basedOn);
+    this.#lastHosts.set(view.name, view);
+    this.#sortedHosts = undefined;
+  }
+
+  hasNode(name: string): boolean {
+    return this.#all.nodes.has(name);
+  }
+
+  nodes(): Iterable<NodeView> {
+    return this.#all.nodes.values();
+  }
+
+  activeNamespaces(): string[] {
+    return [...this.#all.namespaces.values()]
+      .filter(({ isActive }) => isActive)
+      .map(({ name }) => name)
+      .sort();
+  }
+
+  ledger(network: string): LedgerView | undefined {
+    return this.#ledgers.get(this.#ledgerKey(network));
+  }
+
+  putLedger(view: LedgerView, basedOn: string | undefined): void {
+    this.#ledgers.put(this.#ledgerKey(view.network), view, basedOn);
+  }
+
+  cidr(network: string): CidrView | undefined {
+    return this.#all.cidrs.get(network);
+  }
+
+  cidrs(): Iterable<CidrView> {
+    return this.#all.cidrs.values();
+  }
+
+  pool(name: string): PoolView | undefined {
+    return this.#all.pools.get(name);
+  }
+
+  config(name: string): ConfigView | undefined {
+    return this.#all.configs.get(name);
+  }
+
+  /** Undefined until it was listed, then null where there is none. */
+  daemonSet(name: string): DaemonSetView | null | undefined {
+    if (!this.#all.daemonSets.isSynced) return undefined;
+    return this.#all.daemonSets.get(`${this.#options.namespace}/${name}`) ?? null;
+  }
+
+  readyDaemonCount(): number {
+    return [...this.#all.daemonPods.values()].filter(({ isReady }) => isReady).length;
+  }
+
+  /** Says that Node and HostInterface of a host were both confirmed absent just now. */
+  markGone(hostName: string): void {
+    this.#gone.set(hostName, this.#lastHosts.get(hostName));
+    this.#lastHosts.delete(hostName);
+    this.#enqueueNetworks();
+  }
+
+  gone(): ReadonlyMap<string, HostView | undefined> {
+    return this.#gone;
+  }
+
+  /** Last states of HostInterfaces that were deleted while nothing proves that the host is gone. */
+  departed(): HostView[] {
+    return [...this.#lastHosts.values()].filter(({ name }) => this.hosts.get(name) === undefined);
+  }
+
+  /** Everything there is to reconcile, for the start and for the slow resync. */
+  allKeys(): string[] {
+    const { networks, hosts, cidrs, ledgers, configs, pools } = this.#all;
+    const ledgerNetworks = [...ledgers.values()].map(({ network }) => network);
+    const cidrHosts = [...cidrs.values()].flatMap(({ object }) =>
+      object.spec.cidr.flatMap((entry) => entry.hosts.map(({ hostName }) => hostName)),
+    );
+    const keysOf = (kind: WorkKind, ...names: Iterable<string>[]): string[] =>
+      [...new Set(names.flatMap((some) => [...some]))].map((name) => formatWorkKey(kind, name));
+    return [
+      ...keysOf('config', configs.keys()),
+      ...keysOf('host', hosts.keys(), this.pools.hosts(), cidrHosts),
+      ...keysOf('network', networks.keys(), cidrs.keys(), ledgerNetworks, this.pools.networks()),
+      ...keysOf(
+        'pool',
+        [...pools.values()].filter(isStuck).map(({ name }) => name),
+      ),
+    ];
+  }
+
+  #ledgerKey(network: string): string {
+    return `${this.#options.namespace}/${LEDGER_NAME_PREFIX}${network}`;
+  }
+
+  #enqueue(kind: WorkKind, name: string): void {
+    this.#options.enqueue(formatWorkKey(kind, name));
+  }
+
+  #enqueueNetworks(batch?: Batch): void {
+    for (const name of this.#all.networks.keys()) {
+      if (batch === undefined) this.#enqueue('network', name);
+      else batch.add(formatWorkKey('network', name));
+    }
+  }
+
+  #networkChanged(name: string): void {
+    this.networks.forget(name);
+    const view = this.#all.networks.get(name);
+    const state = view && `${view.uid} ${view.generation} ${view.isDeleting}`;
+    const isNews = state !== this.#generations.get(name);
+    if (state === undefined) this.#generations.delete(name);
+    else this.#generations.set(name, state);
+    // A definition that comes, goes or changes may make or end an overlap with any other.
+    if (isNews) this.#enqueueNetworks();
+    this.#enqueue('network', name);
+  }
+
+  #hostChanged(name: string): void {
+    this.hosts.forget(name);
+    this.#sortedHosts = undefined;
+    this.#hostNets = undefined;
+    const view = this.#all.hosts.get(name);
+    if (view !== undefined) {
+      this.#lastHosts.set(name, view);
+      this.#gone.delete(name);
+    }
+    this.#enqueue('host', name);
+    this.#enqueueNetworks(this.#soon);
+  }
+
+  #nodeChanged(name: string): void {
+    if (this.#all.nodes.has(name)) this.#gone.delete(name);
+    this.#enqueue('host', name);
+  }
+
+  #poolChanged(name: string): void {
+    const pool = this.#all.pools.get(name);
+    const before = this.pools.update(name, pool);
+    if (pool !== undefined && !this.hasNode(pool.hostName)) this.#enqueue('host', pool.hostName);
+    if (pool !== undefined && isStuck(pool)) this.#enqueue('pool', name);
+    const network = (pool ?? before)?.network;
+    if (network === undefined) return;
+    const view = this.#all.networks.get(network);
+    if (view === undefined || view.isDeleting) this.#enqueue('network', network);
+  }
+
+  #ledgerChanged(key: string): void {
+    this.#ledgers.forget(key);
+    this.#enqueue('network', key.slice(this.#ledgerKey('').length));
+  }
+
+  #configChanged(name: string): void {
+    this.#enqueue('config', name);
+    this.#enqueueNetworks();
+  }
+
+  #watchAll(): Collections {
+    const { client, signal, log, namespace, clock = systemClock } = this.#options;
+    const base = { client, signal, log, clock };
+    const nameOf = (key: string): string => key.slice(key.indexOf('/') + 1);
+    const soon = (): void => this.#enqueueNetworks(this.#soon);
+    const later = (): void => this.#enqueueNetworks(this.#later);
+    return {
+      networks: watchCollection({
+        ...base,
+        resource: kinds.MULTI_NIC_NETWORKS,
+        project: toNetworkView,
+        onChange: (key) => this.#networkChanged(key),
+      }),
+      hosts: watchCollection({
+        ...base,
+        resource: kinds.HOST_INTERFACES,
+        project: toHostView,
+        onChange: (key) => this.#hostChanged(key),
+      }),
+      nodes: watchCollection({
+        ...base,
+        resource: kinds.NODES,
+        project: toNodeView,
+        onChange: (key) => this.#nodeChanged(key),
+      }),
+      namespaces: watchCollection({
+        ...base,
+        resource: kinds.NAMESPACES,
+        project: toNamespaceView,
+        onChange: soon,
+      }),
+      ledgers: watchCollection({
+        ...base,
+        resource: kinds.CONFIG_MAPS,
+        namespace,
+        labelSelector: `${LEDGER_LABEL}=true`,
+        project: toLedgerView,
+        onChange: (key) => this.#ledgerChanged(key),
+      }),
+      cidrs: watchCollection({
+        ...base,
+        resource: kinds.CIDRS,
+        project: toCidrView,
+        onChange: (key) => this.#enqueue('network', key),
+      }),
+      pools: watchCollection({
+        ...base,
+        resource: { ...kinds.IP_POOLS, parse: kinds.parseNamed },
+        project: toPoolView,
+        onChange: (key) => this.#poolChanged(key),
+      }),
+      configs: watchCollection({
+        ...base,
+        resource: kinds.DAEMON_CONFIGS,
+        project: toConfigView,
+        onChange: (key) => this.#configChanged(key),
+      }),
+      daemonSets: watchCollection({
+        ...base,
+        resource: kinds.DAEMON_SETS,
+        namespace,
+        project: toDaemonSetView,
+        onChange: (key) => this.#enqueue('config', nameOf(key)),
+      }),
+      daemonPods: watchCollection({
+        ...base,
+        resource: kinds.PODS,
+        namespace,
+        labelSelector: DAEMON_POD_SELECTOR,
+        project: toDaemonPodView,
+        onChange: later,
+      }),
+      nads: watchCollection({
+        ...base,
+        resource: kinds.NET_ATTACH_DEFS,
+        labelSelector: `${GENERATED_LABEL}=true`,
+        project: toNadView,
+        onChange: (key) => this.#enqueue('network', nameOf(key)),
+      }),
+    };
+  }
+}
+
+/** Waits for a finalizer that only the original set: nobody else will take it away. */
+function isStuck(pool: PoolView): boolean {
+  return pool.isDeleting && pool.finalizers.length > 0;
+}
