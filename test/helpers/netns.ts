@@ -1,5 +1,5 @@
 // Network namespaces for tests that use the real kernel: made under a private directory, wired
-// with veths and bridges, and all removed again by `using`. Needs `ip`, `nsenter` and `unshare`,
+// with veths and bridges, and all removed again by `using`. Needs `ip`, `nsenter`, `unshare`, `umount` and `ping`,
 // and either root or a user namespace with its own mount namespace (`unshare -Urnm`).
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,9 +22,8 @@ const TOOL_TIMEOUT_MS = 10_000;
 
 /** Why this machine cannot run tests with namespaces, or undefined if it can. */
 export function netnsObstacle(): string | undefined {
-  const missing = ['ip', 'nsenter', 'unshare', 'mount', 'umount'].filter(
-    (tool) => Bun.which(tool) === null,
-  );
+  const missing = ['ip', 'nsenter', 'unshare', 'umount'].filter((tool) => Bun.which(tool) === null);
+  if (Bun.which('ping') === null && Bun.which('busybox') === null) missing.push('ping');
   if (missing.length > 0) return `missing: ${missing.join(', ')}`;
   try {
     using world = new NetnsWorld();
@@ -76,11 +75,25 @@ export class NetnsWorld implements Disposable {
     return tryRun(['nsenter', `--net=${netns.path}`, ...args]);
   }
 
+  /** Runs many `ip` commands, one per line, in one process; throws at the first that fails. */
+  ipBatch(netns: TestNetns, lines: readonly string[]): void {
+    if (lines.length === 0) return;
+    run(['nsenter', `--net=${netns.path}`, 'ip', '-batch', '-'], `${lines.join('\n')}\n`);
+  }
+
+  /** True if an address answers to one of some pings, which wait up to a second each. */
+  ping(netns: TestNetns, address: string, attempts = 3): boolean {
+    const ping = Bun.which('ping') === null ? ['busybox', 'ping'] : ['ping'];
+    const isAnswered = (): boolean =>
+      this.exec(netns, [...ping, '-c', '1', '-W', '1', '-q', address]).exitCode === 0;
+    return Array.from({ length: attempts }).some(isAnswered);
+  }
+
   /** Two ends of a cable, both up. */
-  addVeth(a: VethEnd, b: VethEnd): void {
-    const peer = ['peer', 'name', b.name, 'netns', b.netns.path];
-    this.ip(a.netns, ['link', 'add', a.name, 'type', 'veth', ...peer]);
-    this.ip(a.netns, ['link', 'set', a.name, 'up']);
+  addVeth(a: VethEnd, b: VethEnd, o: { mtu?: number } = {}): void {
+    const mtu = o.mtu === undefined ? '' : ` mtu ${o.mtu}`;
+    const peer = `peer name ${b.name}${mtu} netns ${b.netns.path}`;
+    this.ipBatch(a.netns, [`link add ${a.name}${mtu} type veth ${peer}`, `link set ${a.name} up`]);
     this.ip(b.netns, ['link', 'set', b.name, 'up']);
   }
 
@@ -97,8 +110,9 @@ export class NetnsWorld implements Disposable {
   }
 }
 
-function tryRun(command: readonly string[]): { exitCode: number; output: string } {
+function tryRun(command: readonly string[], input = ''): { exitCode: number; output: string } {
   const result = Bun.spawnSync([...command], {
+    stdin: new TextEncoder().encode(input),
     stdout: 'pipe',
     stderr: 'pipe',
     timeout: TOOL_TIMEOUT_MS,
@@ -106,8 +120,8 @@ function tryRun(command: readonly string[]): { exitCode: number; output: string 
   return { exitCode: result.exitCode, output: `${result.stdout}${result.stderr}` };
 }
 
-function run(command: readonly string[]): string {
-  const { exitCode, output } = tryRun(command);
+function run(command: readonly string[], input = ''): string {
+  const { exitCode, output } = tryRun(command, input);
   if (exitCode === 0) return output;
   throw new Error(`${command.join(' ')}: exit ${exitCode}: ${output.trim()}`);
 }

@@ -18,12 +18,12 @@ export function createKernelLab(open: (netnsPath: string) => HostNet): HostNetLa
     hostPath: host.path,
     ordinaryPath: import.meta.path,
     addNic: ({ name, mtu, addresses = [] }) => {
-      world.addVeth({ netns: host, name }, { netns: wire, name });
-      if (mtu !== undefined) ip('link', 'set', name, 'mtu', String(mtu));
-      for (const address of addresses) addAddress(world, host, name, address);
+      const options = mtu === undefined ? {} : { mtu };
+      world.addVeth({ netns: host, name }, { netns: wire, name }, options);
+      addAddresses(world, host, name, addresses);
     },
     setNicDown: (name) => void ip('link', 'set', name, 'down'),
-    addNicAddress: (name, address) => addAddress(world, host, name, address),
+    addNicAddress: (name, address) => addAddresses(world, host, name, [address]),
     removeNic: (name) => void ip('link', 'del', name),
     addForeignRoute: ({ destination, via, interfaceName }) => {
       ip('route', 'add', destination, 'via', via, 'dev', interfaceName, 'proto', 'static');
@@ -55,7 +55,15 @@ export function createKernelLab(open: (netnsPath: string) => HostNet): HostNetLa
 }
 
 /** IPv6 without duplicate detection, so that the address can be used at once. */
-function addAddress(world: NetnsWorld, host: TestNetns, name: string, address: string): void {
-  const options = address.includes(':') ? ['nodad'] : [];
-  world.ip(host, ['address', 'add', address, 'dev', name, ...options]);
+function addAddresses(
+  world: NetnsWorld,
+  host: TestNetns,
+  name: string,
+  addresses: readonly string[],
+): void {
+  const lines = addresses.map((address) => {
+    const options = address.includes(':') ? ' nodad' : '';
+    return `address add ${address} dev ${name}${options}`;
+  });
+  world.ipBatch(host, lines);
 }

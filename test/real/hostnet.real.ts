@@ -5,6 +5,9 @@ import { netnsObstacle } from '../helpers/netns.ts';
 import { requirement } from '../helpers/requirement.ts';
 import { describeHostNetContract } from '../hostnet/contract.ts';
 import { createKernelLab } from '../hostnet/kernel-lab.ts';
+import { describeTwoHosts } from '../hostnet/two-hosts.ts';
+
+const open = (netnsPath: string) => openNetlinkHostNet({ netnsPath });
 
 if (requirement('hostnet: netlink back end', netnsObstacle())) {
   describeHostNetContract({
@@ -15,6 +18,7 @@ if (requirement('hostnet: netlink back end', netnsObstacle())) {
       { kind: 'macvlan', mode: 'vepa' },
       { kind: 'macvlan', mode: 'passthru' },
     ],
-    createLab: () => createKernelLab((netnsPath) => openNetlinkHostNet({ netnsPath })),
+    createLab: () => createKernelLab(open),
   });
+  describeTwoHosts({ link: { kind: 'macvlan', mode: 'bridge' }, isRouted: false, open });
 }

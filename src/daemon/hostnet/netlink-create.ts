@@ -1,9 +1,11 @@
-// Making an attachment's links in a pod's namespace, all or nothing, in three sends: look the
-// masters up, make the links (up at once), give them addresses and routes.
+// Making an attachment's links in a pod's namespace, all or nothing, in four sends: look up the
+// masters, make the links, look at them, give them addresses and routes.
 //
-// Links are asked for on the pod's own socket and name their master by index and namespace id.
-// The other way round (asking on the host's socket for a link in the pod) makes kernels before
-// 6.15 look for the new name in the host's namespace, where an unrelated link may have it.
+// A link is asked for on the host's socket and made directly in the pod's namespace, under its
+// final name and up. (Asking on the pod's socket with the master's namespace id would make kernels
+// before 6.15 create it in the host's namespace and move it, which is slow and takes it down.)
+// Those kernels also refuse a name that a link of the host has. So where the host has one of that
+// name, the link is made under a name of its own and renamed in the pod.
 //
 // IPv6 is left as the kernel sets it up for any new link (link-local address, router
 // advertisements by the namespace's own settings); the reference plugins do the same.
@@ -13,25 +15,31 @@ import { linkFailure } from './link-failure.ts';
 import { addNewAddress } from './netlink/address.ts';
 import { NetlinkBatch } from './netlink/batch.ts';
 import * as k from './netlink/constants.ts';
-import { addGetLink, addNewLink, type LinkRecord, readLink } from './netlink/link.ts';
-import { addGetNetnsId, addNewNetnsId, readNetnsId } from './netlink/netns-id.ts';
+import {
+  addGetLink,
+  addNewLink,
+  addRenameAndSetUp,
+  type LinkRecord,
+  readLink,
+} from './netlink/link.ts';
 import { addNewRoute } from './netlink/route.ts';
 import type { NetlinkSocket, RequestOutcome } from './netlink/socket.ts';
 import { removeLinks } from './netlink-remove.ts';
 import { assertPodLinkRequests } from './pod-link-request.ts';
 import { toPodLink } from './to-pod-link.ts';
 
-/** Sockets in the pod's and the host's namespace, and the host's namespace as an open file. */
+/** Sockets in the pod's and the host's namespace, and the pod's namespace as an open file. */
 export interface CreateContext {
   readonly pod: NetlinkSocket;
   readonly host: NetlinkSocket;
-  readonly hostNetnsDescriptor: number;
+  readonly podNetnsDescriptor: number;
 }
 
-/** A request with the link it is to be made on. */
+/** A request with the link it is to be made on and the name it is first made under. */
 interface Planned {
   readonly request: PodLinkRequest;
   readonly master: LinkRecord;
+  readonly firstName: string;
 }
 
 interface Made extends Planned {
@@ -45,7 +53,7 @@ export function createPodLinks(
 ): { created: PodLink[] } {
   assertPodLinkRequests(requests);
   if (requests.length === 0) return { created: [] };
-  const planned = findMasters(context.host, requests);
+  const planned = planLinks(context.host, requests);
   const made = makeLinks(context, planned);
   try {
     configureLinks(context.pod, made);
@@ -53,59 +61,76 @@ export function createPodLinks(
     removeMade(context.pod, made);
     throw error;
   }
-  const created = made.map(({ request, link }) =>
-    toPodLink(
-      link,
-      request.addresses.map((a) => ({
-        ...a,
-        address: canonicalAddress(a.address),
-        scope: 'global',
-      })),
-    ),
-  );
-  return { created };
+  return { created: made.map(toCreated) };
+}
+
+/** What the caller gets back: the link as it was made, with what it was given since. */
+function toCreated({ request, link }: Made): PodLink {
+  const addresses = request.addresses.map((a) => ({
+    ...a,
+    address: canonicalAddress(a.address),
+    scope: 'global' as const,
+  }));
+  return { ...toPodLink(link, addresses), name: request.name, up: true };
 }
 
 /** Looks the masters up anew: they may have gone or changed since they were selected. */
-function findMasters(socket: NetlinkSocket, requests: readonly PodLinkRequest[]): Planned[] {
+function planLinks(socket: NetlinkSocket, requests: readonly PodLinkRequest[]): Planned[] {
   const batch = new NetlinkBatch();
-  for (const { parentIndex } of requests) addGetLink(batch, { index: parentIndex });
-  const masters = new Map<number, LinkRecord>();
-  const outcomes = socket.request(batch, (message) => {
+  for (const { parentIndex, name } of requests) {
+    addGetLink(batch, { index: parentIndex });
+    addGetLink(batch, { name });
+  }
+  const answers = new Map<number, LinkRecord>();
+  const outcomes = socket.request(batch, (message, position) => {
     const link = readLink(message);
-    if (link !== undefined) masters.set(link.index, link);
+    if (link !== undefined) answers.set(position, link);
   });
-  return requests.map((request, position) => {
-    const master = masters.get(request.parentIndex);
+  return requests.map((request, n) => {
+    const master = answers.get(2 * n);
     const isOther = request.parentName !== undefined && request.parentName !== master?.name;
     if (master === undefined || isOther) {
-      const errno = outcomes[position]?.errno ?? 'ENODEV';
+      const errno = outcomes[2 * n]?.errno ?? 'ENODEV';
       throw linkFailure({ request, step: 'master', errno });
     }
+    const firstName = answers.has(2 * n + 1) ? ownName() : request.name;
+    const plan = { request, master, firstName };
     // ipvlan would accept any MTU and then lose what the master cannot send.
-    if (request.mtu > master.mtu) throw failure({ request, master }, 'create', refusal('EINVAL'));
-    return { request, master };
+    if (request.mtu > master.mtu) throw failure(plan, 'create', refusal('EINVAL'));
+    return plan;
   });
 }
 
-/** Makes all links, set up; if one is refused the others are removed again. */
+/** A name that no link has, of the 15 bytes a name can have. */
+function ownName(): string {
+  return `mn${crypto.randomUUID().replaceAll('-', '').slice(0, 13)}`;
+}
+
+/** Makes all links; if one is refused the others are removed again. */
 function makeLinks(context: CreateContext, planned: readonly Planned[]): Made[] {
-  const masterNetnsId = hostNetnsId(context);
-  const batch = new NetlinkBatch();
-  for (const { request } of planned) {
-    addNewLink(batch, { ...request, masterIndex: request.parentIndex, masterNetnsId });
-    addGetLink(batch, { name: request.name });
+  const create = new NetlinkBatch();
+  const look = new NetlinkBatch();
+  for (const { request, firstName } of planned) {
+    addNewLink(create, {
+      ...request,
+      name: firstName,
+      masterIndex: request.parentIndex,
+      netnsDescriptor: context.podNetnsDescriptor,
+      up: firstName === request.name,
+    });
+    addGetLink(look, { name: firstName });
   }
-  const records = new Map<number, LinkRecord>();
-  const outcomes = context.pod.request(batch, (message, position) => {
+  const outcomes = context.host.request(create);
+  const links = new Map<number, LinkRecord>();
+  context.pod.request(look, (message, position) => {
     const link = readLink(message);
-    if (link !== undefined) records.set(position, link);
+    if (link !== undefined) links.set(position, link);
   });
   const made: Made[] = [];
   const refused: { plan: Planned; outcome: RequestOutcome }[] = [];
-  for (const [index, plan] of planned.entries()) {
-    const outcome = outcomes[2 * index] ?? refusal('EIO');
-    const link = records.get(2 * index + 1);
+  for (const [n, plan] of planned.entries()) {
+    const outcome = outcomes[n] ?? refusal('EIO');
+    const link = links.get(n);
     if (outcome.errno === undefined && link !== undefined) made.push({ ...plan, link });
     else refused.push({ plan, outcome });
   }
@@ -115,45 +140,49 @@ function makeLinks(context: CreateContext, planned: readonly Planned[]): Made[] 
   throw failure(first.plan, 'create', first.outcome);
 }
 
-/** The id of the host's namespace in the pod's; assigned here if it has none yet. */
-function hostNetnsId({ pod, hostNetnsDescriptor }: CreateContext): number {
-  const batch = new NetlinkBatch();
-  addNewNetnsId(batch, hostNetnsDescriptor);
-  addGetNetnsId(batch, hostNetnsDescriptor);
-  let id: number | undefined;
-  const [assigned] = pod.request(batch, (message) => {
-    id = readNetnsId(message);
-  });
-  if (id !== undefined) return id;
-  throw new Error(
-    `the host's namespace has no id in the pod's: ${assigned?.errno ?? 'none given'}`,
-  );
+/** What one message of the configuration is about. */
+interface Part {
+  readonly plan: Planned;
+  readonly step: 'create' | 'address' | 'route';
+  readonly subject?: string;
 }
 
-/** Addresses first, then routes: a gateway must be reachable when its route is added. */
+/** Final names, then addresses, then routes: a gateway must be reachable when its route is added. */
 function configureLinks(socket: NetlinkSocket, made: readonly Made[]): void {
   const batch = new NetlinkBatch();
-  const parts: { plan: Planned; step: 'address' | 'route'; subject: string }[] = [];
-  for (const plan of made) {
-    for (const { address, prefix } of plan.request.addresses) {
-      addNewAddress(batch, { interfaceIndex: plan.link.index, address, prefix });
-      parts.push({ plan, step: 'address', subject: `${address}/${prefix}` });
-    }
-  }
-  for (const plan of made) {
-    for (const { destination, via = '' } of plan.request.routes) {
-      const nexthops = [{ via, interfaceIndex: plan.link.index }];
-      const route = { destination, table: k.RT_TABLE_MAIN, protocol: k.RTPROT_BOOT, nexthops };
-      addNewRoute(batch, { route, beside: 'prepend' });
-      const subject = via === '' ? destination : `${destination} via ${via}`;
-      parts.push({ plan, step: 'route', subject });
-    }
-  }
+  const parts = [
+    ...made.flatMap((plan) => writeName(batch, plan)),
+    ...made.flatMap((plan) => writeAddresses(batch, plan)),
+    ...made.flatMap((plan) => writeRoutes(batch, plan)),
+  ];
   for (const [position, outcome] of socket.request(batch).entries()) {
     const part = parts[position];
     if (outcome.errno === undefined || part === undefined) continue;
     throw failure(part.plan, part.step, outcome, part.subject);
   }
+}
+
+function writeName(batch: NetlinkBatch, plan: Made): Part[] {
+  const { request, link } = plan;
+  if (link.name === request.name) return [];
+  addRenameAndSetUp(batch, { index: link.index, name: request.name });
+  return [{ plan, step: 'create' }];
+}
+
+function writeAddresses(batch: NetlinkBatch, plan: Made): Part[] {
+  return plan.request.addresses.map(({ address, prefix }) => {
+    addNewAddress(batch, { interfaceIndex: plan.link.index, address, prefix });
+    return { plan, step: 'address', subject: `${address}/${prefix}` };
+  });
+}
+
+function writeRoutes(batch: NetlinkBatch, plan: Made): Part[] {
+  return plan.request.routes.map(({ destination, via = '' }) => {
+    const nexthops = [{ via, interfaceIndex: plan.link.index }];
+    const route = { destination, table: k.RT_TABLE_MAIN, protocol: k.RTPROT_BOOT, nexthops };
+    addNewRoute(batch, { route, beside: 'prepend' });
+    return { plan, step: 'route', subject: `${destination}${via === '' ? '' : ` via ${via}`}` };
+  });
 }
 
 function removeMade(socket: NetlinkSocket, made: readonly Made[]): void {

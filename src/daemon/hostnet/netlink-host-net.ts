@@ -72,7 +72,7 @@ class NetlinkHostNet implements HostNet {
         throw new DomainError('netns-invalid', `${path} is the host's own namespace`, { details });
       }
       const socket = this.#openSocket(netns);
-      return openNetlinkNetns({ netns, socket, hostSocket: this.#socket, host: this.#host });
+      return openNetlinkNetns({ netns, socket, hostSocket: this.#socket });
     } catch (error) {
       netns[Symbol.dispose]();
       throw error;

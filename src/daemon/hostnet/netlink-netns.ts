@@ -1,5 +1,5 @@
-// A pod's namespace over rtnetlink. Everything goes through one socket that was opened inside, so
-// no call here changes the thread's namespace.
+// A pod's namespace over rtnetlink. Everything goes through one socket that was opened inside and
+// the host's own, so no call here changes the thread's namespace.
 import type {
   NetnsHandle,
   PodLink,
@@ -26,7 +26,6 @@ const automaticProtocols = new Set([1, 2, 9]);
 export interface NetlinkNetnsParts {
   readonly netns: NetnsFile;
   readonly socket: NetlinkSocket;
-  readonly host: NetnsFile;
   readonly hostSocket: NetlinkSocket;
 }
 
@@ -54,7 +53,7 @@ function createLinks(
   const context = {
     pod: parts.socket,
     host: parts.hostSocket,
-    hostNetnsDescriptor: parts.host.descriptor,
+    podNetnsDescriptor: parts.netns.descriptor,
   };
   return createPodLinks(context, requests);
 }

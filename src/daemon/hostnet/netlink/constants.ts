@@ -1,6 +1,6 @@
 // Numbers of the rtnetlink protocol that are used here, under the names of the kernel's headers
-// (linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h, net_namespace.h). Values are in decimal as
-// in the headers' enumerations, flags in hexadecimal.
+// (linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h). Values are in decimal as in the headers'
+// enumerations, flags in hexadecimal.
 
 /** Socket level. */
 export const AF_NETLINK = 16;
@@ -32,8 +32,6 @@ export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
-export const RTM_NEWNSID = 88;
-export const RTM_GETNSID = 90;
 
 /** Message flags. */
 export const NLM_F_REQUEST = 0x1;
@@ -60,6 +58,7 @@ export const IFLA_LINK = 5;
 export const IFLA_MASTER = 10;
 export const IFLA_LINKINFO = 18;
 export const IFLA_GROUP = 27;
+export const IFLA_NET_NS_FD = 28;
 export const IFLA_EXT_MASK = 29;
 export const IFLA_LINK_NETNSID = 37;
 export const IFLA_INFO_KIND = 1;
@@ -92,10 +91,6 @@ export const RT_SCOPE_NOWHERE = 255;
 export const RT_TABLE_MAIN = 254;
 export const RTPROT_KERNEL = 2;
 export const RTPROT_BOOT = 3;
-
-/** Namespace ids. */
-export const NETNSA_NSID = 1;
-export const NETNSA_FD = 3;
 
 /** Notification groups. */
 export const RTNLGRP_LINK = 1;

@@ -35,15 +35,17 @@ export interface LinkRecord {
   readonly masterIndex: number;
 }
 
-/** A link to be made in the socket's namespace on a master in the namespace `masterNetnsId`. */
+/** A link to be made on a master of the socket's namespace, in another namespace. */
 export interface NewLink {
   readonly name: string;
   readonly masterIndex: number;
-  readonly masterNetnsId: number;
+  /** Open file of the namespace that the link is made in. */
+  readonly netnsDescriptor: number;
   readonly link: SlaveKind;
   /** 0 leaves it to the kernel, which takes the master's. */
   readonly mtu: number;
   readonly group: number;
+  readonly up: boolean;
 }
 
 function ifinfomsg(o: { index?: number; flags?: number } = {}): Uint8Array {
@@ -54,14 +56,17 @@ function ifinfomsg(o: { index?: number; flags?: number } = {}): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** Makes a link and sets it up in the same message; EEXIST if the name is taken. */
+/**
+ * Makes a link; EEXIST if the name is taken in its namespace. Kernels before 6.15 also say EEXIST
+ * if a link of the socket's namespace has the name.
+ */
 export function addNewLink(batch: NetlinkBatch, o: NewLink): void {
-  const header = ifinfomsg({ flags: k.IFF_UP });
+  const header = ifinfomsg(o.up ? { flags: k.IFF_UP } : {});
   const flags = k.NLM_F_CREATE | k.NLM_F_EXCL;
   batch.add({ type: k.RTM_NEWLINK, flags, header }, (out) => {
     out.text(k.IFLA_IFNAME, o.name);
     out.u32(k.IFLA_LINK, o.masterIndex);
-    out.u32(k.IFLA_LINK_NETNSID, o.masterNetnsId);
+    out.u32(k.IFLA_NET_NS_FD, o.netnsDescriptor);
     out.u32(k.IFLA_GROUP, o.group);
     if (o.mtu > 0) out.u32(k.IFLA_MTU, o.mtu);
     out.nested(k.IFLA_LINKINFO, (info) => {
@@ -88,6 +93,15 @@ export function addDumpLinks(batch: NetlinkBatch): void {
   batch.add({ type: k.RTM_GETLINK, flags: 0, header: ifinfomsg() }, (out) => {
     out.u32(k.IFLA_EXT_MASK, k.RTEXT_FILTER_SKIP_STATS);
   });
+}
+
+/** Renames a link that is down, and sets it up. */
+export function addRenameAndSetUp(
+  batch: NetlinkBatch,
+  { index, name }: { index: number; name: string },
+): void {
+  const header = ifinfomsg({ index, flags: k.IFF_UP });
+  batch.add({ type: k.RTM_NEWLINK, flags: 0, header }, (out) => out.text(k.IFLA_IFNAME, name));
 }
 
 /** Moves a link into another group. */
