@@ -44,7 +44,8 @@ describe('CHECK', () => {
 });
 
 describe('STATUS', () => {
-  const env = { CNI_COMMAND: 'STATUS', CNI_CONTAINERID: '', CNI_NETNS: '', CNI_IFNAME: '' };
+  // What is set beside the verb is about no attachment, was not checked and is not passed on.
+  const env = { CNI_COMMAND: 'STATUS', CNI_CONTAINERID: '%%', CNI_IFNAME: 'a/b' };
 
   test('is silent when the daemon can serve', async () => {
     await using daemon = startStubDaemon(() => Response.json({}));

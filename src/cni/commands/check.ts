@@ -1,7 +1,6 @@
 // CHECK: asks the daemon whether everything that ADD made is still there.
 
 import { CniFailure, cniError } from '../../shared/model/cni/error.ts';
-import { parsePrevResult } from '../../shared/model/cni/result.ts';
 import { type CniCall, type CniOutcome, type CniPorts, SILENT } from '../ports.ts';
 import { askOrThrow, checkedConfig, toRequest } from './request.ts';
 
@@ -14,6 +13,7 @@ export async function check(call: CniCall, ports: CniPorts): Promise<CniOutcome>
   if (prevResult === undefined || prevResult === null) {
     throw new CniFailure(cniError(7, 'required prevResult missing'));
   }
+  const { parsePrevResult } = await import('../../shared/model/cni/result.ts');
   parsePrevResult(prevResult, call.cniVersion);
   await askOrThrow(toRequest(call, { command: 'CHECK', config }), ports, ports.timeoutsMs.CHECK);
   return SILENT;

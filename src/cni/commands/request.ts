@@ -9,13 +9,20 @@ import {
 import type { CniRequest } from '../../shared/model/daemon-api.ts';
 import type { CniCall, CniPorts } from '../ports.ts';
 
-/** The request of a verb with this configuration. */
+/**
+ * The request of a verb with this configuration. STATUS and GC are about no attachment: what the
+ * environment says of one was not checked for them and is not passed on.
+ */
 export function toRequest(
   call: CniCall,
   o: { readonly command: CniRequest['command']; readonly config: CniNetworkConfig },
 ): CniRequest {
   const { containerId, netns, ifName, args, path } = call.environment;
-  return { requestId: call.requestId, containerId, netns, ifName, args, path, ...o };
+  const ofAttachment = o.command !== 'STATUS' && o.command !== 'GC';
+  const attachment = ofAttachment
+    ? { containerId, netns, ifName, args }
+    : { containerId: '', netns: '', ifName: '', args: '' };
+  return { requestId: call.requestId, ...attachment, path, ...o };
 }
 
 /**
