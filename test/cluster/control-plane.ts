@@ -41,6 +41,7 @@ export interface ControlPlane {
   access(account: string): ApiAccess;
 }
 
+const API_MAC = '02:6d:6e:6b:00:01';
 const PKI = '/etc/kubernetes/pki';
 
 /** Writes the configuration of the control plane and the administrator's kubeconfig. */
@@ -94,6 +95,8 @@ export async function startControlPlane(
     );
     const inside = [
       ...bridges.flatMap((name) => [`link add ${name} type bridge`, `link set ${name} up`]),
+      // A bridge without a MAC of its own takes one from its ports, and another when a node goes: nobody would find it.
+      `link set mgmt address ${API_MAC}`,
       `addr add ${API_ADDRESS}/24 dev mgmt`,
       `addr add ${API_SERVICE_ADDRESS}/32 dev lo`,
       'link set host master mgmt up',

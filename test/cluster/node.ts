@@ -181,6 +181,7 @@ function kubeletConfiguration(name: string): Record<string, unknown> {
     readOnlyPort: 0,
     volumePluginDir: '/var/lib/kubelet/volumeplugins',
     maxPods: 110,
+    nodeStatusUpdateFrequency: '1s', // a node that comes back is Ready at once, not up to 20 s later
     // Nothing of a test may be evicted because the machine under it is small.
     evictionHard: { ...never, ...Object.fromEntries(full.map((signal) => [signal, '0%'])) },
     imageGCHighThresholdPercent: 100,

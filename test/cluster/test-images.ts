@@ -12,7 +12,7 @@ import {
 import { PAUSE_IMAGE, POD_IMAGE, STATE } from './settings.ts';
 
 const APPLETS = ['sh', 'cat', 'env', 'hostname', 'httpd', 'id', 'ip', 'ls', 'mkdir', 'nc', 'ping'];
-const MORE_APPLETS = ['ping6', 'ps', 'sleep', 'touch', 'wget', 'arping', 'grep', 'sort'];
+const MORE_APPLETS = ['ping6', 'ps', 'sleep', 'touch', 'wget', 'arping', 'grep', 'sort', 'true'];
 
 /** Files that `writeTestImages` writes. */
 export const TEST_IMAGES: readonly string[] = ['pause', 'pod'].map((name) =>
