@@ -22,6 +22,9 @@ export interface HeldIndex {
   readonly address: string;
 }
 
+/** What is saved for starts without an API server, and which pools are known to be complete. */
+export type PlanKind = 'network' | 'host' | 'class' | 'pool';
+
 /** One line of a published pool. */
 export interface PoolAllocation {
   readonly index: number;
@@ -187,20 +190,15 @@ export class Journal implements Disposable {
     return this.#write((db) => insertAttachment(db, attachment));
   }
 
-  /** Records several attachments together and the end of the adoption, or nothing. */
-  adopt(attachments: readonly Attachment[]): Promise<void> {
+  /**
+   * Records what a pool's published object says about addresses in use, together with the pool's
+   * plan: from then on the journal is the one to ask about that pool.
+   */
+  adoptPool(o: { name: string; body: unknown; attachments: readonly Attachment[] }): Promise<void> {
     return this.#write((db) => {
-      for (const attachment of attachments) insertAttachment(db, attachment);
-      db.query("UPDATE meta SET value = 'done' WHERE key = 'adoption'").run();
+      for (const attachment of o.attachments) insertAttachment(db, attachment);
+      putPlan(db, { kind: 'pool', name: o.name, body: o.body });
     });
-  }
-
-  /** Whether allocations that only the API server knows must be taken over before anything else. */
-  get isAdoptionPending(): boolean {
-    const row = this.#db
-      .query<{ value: string }, []>("SELECT value FROM meta WHERE key = 'adoption'")
-      .get();
-    return row?.value !== 'done';
   }
 
   /** Moves a row to `state`; `body` replaces what it says about links. */
@@ -242,7 +240,7 @@ export class Journal implements Disposable {
   }
 
   /** The plans of one kind, by name: JSON values for the caller to check. */
-  plans(kind: string): Map<string, unknown> {
+  plans(kind: PlanKind): Map<string, unknown> {
     const rows = this.#db
       .query<{ name: string; body: string }, [string]>(
         'SELECT name, body FROM plans WHERE kind = ? ORDER BY name',
@@ -252,11 +250,23 @@ export class Journal implements Disposable {
   }
 
   /** Replaces all plans of one kind. */
-  replacePlans(kind: string, plans: ReadonlyMap<string, unknown>): Promise<void> {
+  replacePlans(kind: PlanKind, plans: ReadonlyMap<string, unknown>): Promise<void> {
     return this.#write((db) => {
       db.query('DELETE FROM plans WHERE kind = ?').run(kind);
       const put = db.query('INSERT INTO plans (kind, name, body) VALUES (?, ?, ?)');
       for (const [name, body] of plans) put.run(kind, name, JSON.stringify(body));
+    });
+  }
+
+  /** Writes one plan. */
+  putPlan(o: { kind: PlanKind; name: string; body: unknown }): Promise<void> {
+    return this.#write((db) => putPlan(db, o));
+  }
+
+  /** Forgets one plan. */
+  deletePlan(o: { kind: PlanKind; name: string }): Promise<void> {
+    return this.#write((db) => {
+      db.query('DELETE FROM plans WHERE kind = ? AND name = ?').run(o.kind, o.name);
     });
   }
 
@@ -309,6 +319,13 @@ export class Journal implements Disposable {
 
 function toBody(body: AttachmentBody): string {
   return JSON.stringify({ nics: body.nics, sharedRoutes: body.sharedRoutes, why: body.why });
+}
+
+function putPlan(db: Database, o: { kind: PlanKind; name: string; body: unknown }): void {
+  db.query(
+    `INSERT INTO plans (kind, name, body) VALUES (?, ?, ?)
+     ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body`,
+  ).run(o.kind, o.name, JSON.stringify(o.body));
 }
 
 function insertAttachment(db: Database, a: Attachment): void {

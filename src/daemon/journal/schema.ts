@@ -3,10 +3,10 @@
 //   attachments  one row per attachment         addresses  one row per address that is not free:
 //     id  ◄───────────────────────────────────── attachment_id   held by that attachment, or
 //     (network, container_id, if_name) unique     quarantined_until  released, not yet usable
-//   plans  last known networks, own indices     (network, address) is the primary key, so the
-//          and pools, for starts without an      file itself cannot hold an address twice
-//          API server
-//   meta   node name, adoption mark
+//   plans  last known networks and own indices, (network, address) is the primary key, so the
+//          for starts without an API server;     file itself cannot hold an address twice
+//          pools whose rows are complete
+//   meta   node name
 import type { Database } from 'bun:sqlite';
 
 /** Written to `PRAGMA application_id`: "mnic". */
@@ -69,9 +69,7 @@ export function createTables(db: Database, o: { node: string; firstId: number })
     db.query("INSERT INTO sqlite_sequence (name, seq) VALUES ('attachments', ?)").run(
       o.firstId - 1,
     );
-    const meta = db.query('INSERT INTO meta (key, value) VALUES (?, ?)');
-    meta.run('node', o.node);
-    meta.run('adoption', 'pending');
+    db.query("INSERT INTO meta (key, value) VALUES ('node', ?)").run(o.node);
   })();
 }
 

@@ -1,0 +1,34 @@
+// DEL: releases exactly the attachment that is named. An unknown one is done already; a namespace
+// that is gone is no obstacle; only links that cannot be removed are a failure.
+import type { AttachIdentity } from './attach-config.ts';
+import type { AttachPorts } from './ports.ts';
+import { release } from './release.ts';
+
+/** What a DEL found. */
+export type DetachOutcome = 'released' | 'unknown';
+
+/** Releases the attachment, and what was taken over for the same pod. May be repeated. */
+export async function detach(ports: AttachPorts, identity: AttachIdentity): Promise<DetachOutcome> {
+  const { key, netnsPath } = identity;
+  const attachment = ports.journal.find(key);
+  if (attachment !== undefined) {
+    await release(ports, attachment, { netnsPath });
+    return 'released';
+  }
+  return (await releaseTakenOver(ports, identity)) > 0 ? 'released' : 'unknown';
+}
+
+/**
+ * Addresses that were taken over from another program carry no container ID. They belong to the
+ * sandbox that ran when they were taken over; a DEL for the same pod UID ends that sandbox, because
+ * every later sandbox of the pod has a row of its own. Without a UID nothing is guessed.
+ */
+async function releaseTakenOver(ports: AttachPorts, identity: AttachIdentity): Promise<number> {
+  const { key, podUid, podNamespace, podName } = identity;
+  if (podUid === '' || podName === '') return 0;
+  const rows = ports.journal
+    .list({ network: key.network, pod: { namespace: podNamespace, name: podName } })
+    .filter((row) => row.external && row.podUid === podUid);
+  for (const row of rows) await release(ports, row, { netnsPath: '' });
+  return rows.length;
+}

@@ -1,0 +1,159 @@
+// Decides what an ADD will make: which NICs, from which pools, which routes. Changes nothing, so
+// that everything that can be refused is refused before the first effect.
+import { DomainError } from '../../shared/model/errors.ts';
+import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
+import type { PoolRecord } from '../ipam/pool-set.ts';
+import { type Considered, type HostNic, selectNics } from '../select/select-nics.ts';
+import type { AttachDemand, AttachIdentity } from './attach-config.ts';
+import type { PlannedRoutes } from './plan-routes.ts';
+import { planRoutes } from './plan-routes.ts';
+import type { AttachPorts, KnownNetwork } from './ports.ts';
+
+const NAME_BYTES_MAX = 15;
+
+/** One link to be made. */
+export interface PlannedNic {
+  readonly name: string;
+  readonly nic: HostNic;
+  /** One per address family. */
+  readonly pools: readonly PoolRecord[];
+}
+
+/** All of an attachment, before anything is taken. */
+export interface AttachmentPlan {
+  readonly network: NetworkDefinition;
+  readonly nics: readonly PlannedNic[];
+  readonly routes: PlannedRoutes;
+  readonly considered: readonly Considered[];
+}
+
+/** DomainError 'not-ready', 'network-unknown', 'invalid-config', 'no-master', 'invalid-environment'. */
+export function planAttachment(
+  ports: AttachPorts,
+  o: { identity: AttachIdentity; demand: AttachDemand },
+): AttachmentPlan {
+  const { identity, demand } = o;
+  const known = findNetwork(ports, identity.key.network);
+  const network = usableDefinition(known, demand);
+  const { nics, considered } = chooseNics(ports, { known, network, demand });
+  const planned = nics.map((nic, index) => ({
+    name: `${identity.key.ifName}-${index}`,
+    nic,
+    pools: poolsOf(ports, network, nic),
+  }));
+  refuseLongNames(planned);
+  const routes = planRoutes({
+    wanted: demand.routes,
+    nics: planned.map(({ name, pools }) => ({
+      name,
+      vlanCidrs: pools.map(({ plan }) => plan.vlanCidr),
+    })),
+    network: network.subnets,
+  });
+  const [lost] = routes.unreachable;
+  if (lost !== undefined) {
+    const message = `network ${network.name}: no NIC reaches gateway ${lost.gw} of ${lost.dst}`;
+    throw new DomainError('invalid-config', message, { details: { network: network.name } });
+  }
+  return { network, nics: planned, routes, considered };
+}
+
+function findNetwork(ports: AttachPorts, name: string): KnownNetwork {
+  const { cluster } = ports;
+  const known = cluster.network(name);
+  if (known !== undefined) return known;
+  if (!cluster.isKnown) {
+    throw new DomainError('not-ready', 'the networks of the cluster are not known yet', {
+      details: { network: name },
+    });
+  }
+  throw new DomainError('network-unknown', `there is no MultiNicNetwork ${name}`, {
+    details: { network: name },
+  });
+}
+
+/** The definition, if the request and this version can work with it. */
+function usableDefinition(known: KnownNetwork, demand: AttachDemand): NetworkDefinition {
+  const { name, definition } = known;
+  const refuse = (issues: readonly string[]): DomainError =>
+    new DomainError('invalid-config', `network ${name}: ${issues.join('; ')}`, {
+      details: { network: name, issues: [...issues] },
+    });
+  if (definition === undefined) throw refuse(known.issues);
+  if (!definition.managedIpam || !definition.multiNicIpam) {
+    throw refuse(['its MultiNicNetwork does not use the addresses of this program']);
+  }
+  const { strategy } = definition.attachPolicy;
+  if (!['', 'none', 'devClass'].includes(strategy)) {
+    throw refuse([`attachPolicy.strategy "${strategy}" is not supported by this version`]);
+  }
+  if (demand.deviceClass !== undefined && strategy !== 'devClass') {
+    throw refuse([`a device class is named, but attachPolicy.strategy is "${strategy}"`]);
+  }
+  return definition;
+}
+
+function chooseNics(
+  ports: AttachPorts,
+  o: { known: KnownNetwork; network: NetworkDefinition; demand: AttachDemand },
+): { nics: readonly HostNic[]; considered: readonly Considered[] } {
+  const { known, network, demand } = o;
+  const inventory = ports.inventory();
+  const selection = selectNics(
+    {
+      masterNets: demand.masterNets.length > 0 ? demand.masterNets : network.masterNets,
+      nics: demand.nics,
+      masters: demand.masters,
+      deviceIds: deviceIdsOf(ports, network.name, demand.deviceClass),
+    },
+    {
+      nics: inventory.nics,
+      skipped: inventory.skipped,
+      plannedNets: known.plannedNets,
+      unsuitable: (nic) => whyUnsuitable(ports, { known, nic, mtu: demand.mtu }),
+    },
+  );
+  if (selection.ok) return selection;
+  const reasons = selection.considered.flatMap(({ interfaceName, netAddress, reason }) =>
+    reason === undefined ? [] : [`${interfaceName || netAddress}: ${reason}`],
+  );
+  const list = reasons.length === 0 ? 'the node has no NICs' : reasons.join('; ');
+  throw new DomainError('no-master', `network ${network.name}: ${selection.reason} (${list})`, {
+    details: { network: network.name, reasons },
+  });
+}
+
+function deviceIdsOf(ports: AttachPorts, network: string, name: string | undefined) {
+  if (name === undefined) return undefined;
+  const ids = ports.cluster.deviceClass(name);
+  if (ids !== undefined) return ids;
+  throw new DomainError('invalid-config', `network ${network}: there is no DeviceClass ${name}`, {
+    details: { network, deviceClass: name },
+  });
+}
+
+function whyUnsuitable(
+  ports: AttachPorts,
+  o: { known: KnownNetwork; nic: HostNic; mtu: number },
+): string | undefined {
+  const { known, nic, mtu } = o;
+  const { interfaceName } = nic;
+  if (mtu > nic.mtu) return `MTU ${mtu} is above its own ${nic.mtu}`;
+  const pools = ports.pools.find({ network: known.name, interfaceName });
+  if (pools.length === 0) return known.skipped.get(interfaceName) ?? 'it has no pool yet';
+  return pools.find((record) => record.state !== 'planned')?.reason;
+}
+
+function poolsOf(ports: AttachPorts, network: NetworkDefinition, nic: HostNic): PoolRecord[] {
+  return ports.pools.find({ network: network.name, interfaceName: nic.interfaceName });
+}
+
+function refuseLongNames(nics: readonly PlannedNic[]): void {
+  const long = nics.find(({ name }) => Buffer.byteLength(name) > NAME_BYTES_MAX);
+  if (long === undefined) return;
+  throw new DomainError(
+    'invalid-environment',
+    `CNI_IFNAME is too long: ${long.name} has more than ${NAME_BYTES_MAX} bytes`,
+    { details: { interfaceName: long.name } },
+  );
+}

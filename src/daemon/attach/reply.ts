@@ -1,0 +1,48 @@
+// The answer to an ADD: a CNI result of the newest shape, and what the executable needs to check it.
+import type { CniReply, ReplyPool } from '../../shared/model/daemon-api.ts';
+import { formatCidr } from '../../shared/model/ip/cidr.ts';
+import { addressesOf } from '../journal/attachment.ts';
+import type { Attached } from './attach.ts';
+
+/** Interfaces and addresses are in the order of the NICs, which other programs rely on. */
+export function toReply({ attachment, plan, links }: Attached): CniReply {
+  const { nics, netnsPath } = attachment;
+  const interfaces = links.map(({ name, mac, mtu }) => ({ name, mac, mtu, sandbox: netnsPath }));
+  const ips = nics.flatMap((nic, index) =>
+    nic.addresses.map(({ address, prefix }) => ({
+      address: `${address}/${prefix}`,
+      interface: index,
+    })),
+  );
+  const routes = plan.routes.installed.map(({ dst, gw }) => ({
+    dst,
+    ...(gw === undefined ? {} : { gw }),
+  }));
+  const families = new Set(addressesOf(attachment).map(({ family }) => family));
+  return {
+    result: {
+      cniVersion: '1.1.0',
+      interfaces,
+      ips,
+      ...(routes.length === 0 ? {} : { routes }),
+      dns: {},
+    },
+    pools: toReplyPools({ attachment, plan, links }),
+    families: [...families].sort(),
+  };
+}
+
+function toReplyPools({ attachment, plan }: Attached): ReplyPool[] {
+  const held = addressesOf(attachment);
+  return plan.nics
+    .flatMap(({ pools }) => pools)
+    .map(({ plan: { name, podCidr, vlanCidr, excludes } }) => ({
+      name,
+      podCidr: formatCidr(podCidr),
+      vlanCidr: formatCidr(vlanCidr),
+      excludes: excludes.map(formatCidr),
+      addresses: held
+        .filter(({ pool }) => pool === name)
+        .map(({ address, prefix }) => `${address}/${prefix}`),
+    }));
+}

@@ -1,0 +1,172 @@
+// The five verbs of CNI as the socket offers them: who may run when, what is counted, what is
+// logged. The work itself is in the files beside this one.
+import { validAttachments } from '../../shared/model/cni/network-config.ts';
+import type { CniReply } from '../../shared/model/daemon-api.ts';
+import { DomainError, type ErrorKind, isDomainError } from '../../shared/model/errors.ts';
+import type { Counter, Histogram } from '../metrics.ts';
+import { attach } from './attach.ts';
+import {
+  type AttachIdentity,
+  type NodeRequest,
+  parseDemand,
+  parseIdentity,
+} from './attach-config.ts';
+import { check } from './check.ts';
+import { collectUnlisted } from './collect.ts';
+import { detach } from './detach.ts';
+import type { AttachPorts } from './ports.ts';
+import { toReply } from './reply.ts';
+
+/** How far the start of the daemon has come, and why not further. */
+export interface Readiness {
+  /** Rows of an earlier process are dealt with: DEL, CHECK and GC can be served. */
+  readonly isRecovered: boolean;
+  /** Everything is: ADD can be served. */
+  readonly isReady: boolean;
+  /** '' when ready. */
+  readonly reason: string;
+}
+
+/** Counters and durations of the verbs. */
+export interface ServiceMetrics {
+  readonly requests: Counter;
+  readonly seconds: Histogram;
+}
+
+/** A refused ADD, kept for `/v1/why`. */
+export interface Refusal {
+  readonly atMs: number;
+  readonly identity: AttachIdentity;
+  readonly kind: ErrorKind | 'internal';
+  readonly message: string;
+  readonly details: unknown;
+}
+
+/** Refusals that are remembered; the oldest is forgotten first. */
+const REFUSALS_MAX = 256;
+
+/** Serves CNI requests. */
+export class CniService {
+  readonly #ports: AttachPorts;
+  readonly #readiness: () => Readiness;
+  readonly #metrics: ServiceMetrics;
+  #refusals: Refusal[] = [];
+
+  constructor(o: { ports: AttachPorts; readiness: () => Readiness; metrics: ServiceMetrics }) {
+    this.#ports = o.ports;
+    this.#readiness = o.readiness;
+    this.#metrics = o.metrics;
+  }
+
+  /** Refused ADDs, oldest first. */
+  get refusals(): readonly Refusal[] {
+    return this.#refusals;
+  }
+
+  /** Runs one verb. `signal`: the caller has gone. Throws DomainError; anything else is a bug. */
+  async handle(request: NodeRequest, signal: AbortSignal): Promise<CniReply> {
+    const { clock, log } = this.#ports;
+    const startMs = clock.monotonic();
+    const identity = parseIdentity(request);
+    const { command, requestId } = request;
+    const fields = { command, requestId, ...identity.key, ...podField(identity) };
+    try {
+      const reply = await this.#run(request, identity, signal);
+      this.#count(command, 'ok', startMs);
+      const level = command === 'STATUS' ? 'debug' : 'info';
+      log[level]('served', { ...fields, durationMs: Math.round(clock.monotonic() - startMs) });
+      return reply;
+    } catch (error) {
+      this.#count(command, isDomainError(error) ? error.kind : 'internal', startMs);
+      if (command === 'ADD') this.#remember(identity, error);
+      log.error('refused', {
+        ...fields,
+        durationMs: Math.round(clock.monotonic() - startMs),
+        error,
+      });
+      throw error;
+    }
+  }
+
+  async #run(
+    request: NodeRequest,
+    identity: AttachIdentity,
+    signal: AbortSignal,
+  ): Promise<CniReply> {
+    const ports = this.#ports;
+    switch (request.command) {
+      case 'ADD': {
+        this.#refuseUnless('isReady');
+        const demand = parseDemand(request);
+        const { containerId } = identity.key;
+        return toReply(
+          await ports.exclusive(containerId, () => attach(ports, { identity, demand, signal })),
+        );
+      }
+      case 'DEL':
+        this.#refuseUnless('isRecovered');
+        await ports.exclusive(identity.key.containerId, () => detach(ports, identity));
+        return {};
+      case 'CHECK':
+        this.#refuseUnless('isRecovered');
+        await ports.exclusive(identity.key.containerId, async () => check(ports, identity));
+        return {};
+      case 'GC':
+        this.#refuseUnless('isRecovered');
+        await this.#collect(request);
+        return {};
+      case 'STATUS':
+        this.#refuseUnless('isReady');
+        return {};
+      default:
+        return request.command satisfies never;
+    }
+  }
+
+  async #collect(request: NodeRequest): Promise<void> {
+    const network = request.config.name;
+    const valid = validAttachments({ plugin: { type: '' }, ...request.config });
+    if (valid === undefined) {
+      throw new DomainError(
+        'invalid-config',
+        `network ${network}: cni.dev/valid-attachments missing`,
+      );
+    }
+    const { released, kept, errors } = await collectUnlisted(this.#ports, { network, valid });
+    this.#ports.log.info('collected', { network, released, kept });
+    const [first] = errors;
+    if (first !== undefined) throw first;
+    if (kept.length === 0) return;
+    throw new DomainError(
+      'conflict',
+      `network ${network}: ${kept.length} attachments are not listed as valid, but their pods live`,
+      { details: { network, kept } },
+    );
+  }
+
+  #refuseUnless(stage: 'isReady' | 'isRecovered'): void {
+    const readiness = this.#readiness();
+    if (readiness[stage]) return;
+    throw new DomainError('not-ready', `the daemon is not ready: ${readiness.reason}`);
+  }
+
+  #count(command: string, outcome: string, startMs: number): void {
+    this.#metrics.requests.add({ command, outcome });
+    this.#metrics.seconds.observe({ command }, (this.#ports.clock.monotonic() - startMs) / 1000);
+  }
+
+  #remember(identity: AttachIdentity, error: unknown): void {
+    this.#refusals.push({
+      atMs: this.#ports.clock.now(),
+      identity,
+      kind: isDomainError(error) ? error.kind : 'internal',
+      message: error instanceof Error ? error.message : String(error),
+      details: isDomainError(error) ? error.details : {},
+    });
+    this.#refusals = this.#refusals.slice(-REFUSALS_MAX);
+  }
+}
+
+function podField({ podNamespace, podName }: AttachIdentity): { pod?: string } {
+  return podName === '' ? {} : { pod: `${podNamespace}/${podName}` };
+}

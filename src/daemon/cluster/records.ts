@@ -1,0 +1,129 @@
+// What is kept of the cluster's objects: the few members that decide about this node's pools,
+// routes and attachments, and the form in which they are saved for starts without an API server.
+import * as v from 'valibot';
+import { canonicalCidr } from '../../shared/model/ip/cidr.ts';
+import { UNMANAGED_LABEL } from '../../shared/model/names.ts';
+import {
+  type HostInterface,
+  HostNetwork,
+  InterfaceInfo,
+} from '../../shared/model/objects/host-interface.ts';
+import {
+  InterfaceIndex,
+  type MultiNicNetwork,
+  MultiNicNetworkSpec,
+} from '../../shared/model/objects/multi-nic-network.ts';
+import type { PlanHost } from '../../shared/model/plan/host-pools.ts';
+import {
+  type NetworkDefinition,
+  parseNetworkDefinition,
+} from '../../shared/model/plan/network-definition.ts';
+
+/** A network as it is saved: enough to make a `NetworkRecord` again. */
+export const SavedNetwork = v.object({
+  name: v.string(),
+  uid: v.string(),
+  spec: MultiNicNetworkSpec,
+  interfaceIndices: v.array(InterfaceIndex),
+});
+export type SavedNetwork = v.InferOutput<typeof SavedNetwork>;
+
+/** A network, understood. `definition` is missing if its object cannot be used, for `issues`. */
+export interface NetworkRecord {
+  readonly name: string;
+  readonly uid: string;
+  readonly definition: NetworkDefinition | undefined;
+  readonly issues: readonly string[];
+  /** By canonical net address. */
+  readonly interfaceIndices: ReadonlyMap<string, number>;
+  readonly saved: SavedNetwork;
+}
+
+/** A host: its NICs and its place in each network. */
+export interface HostRecord {
+  readonly hostName: string;
+  readonly isUnmanaged: boolean;
+  readonly interfaces: readonly InterfaceInfo[];
+  readonly networks: readonly HostNetwork[];
+}
+
+/** What is saved of this node's own HostInterface. */
+export const SavedHost = v.object({
+  isUnmanaged: v.boolean(),
+  interfaces: v.array(InterfaceInfo),
+  networks: v.array(HostNetwork),
+});
+export type SavedHost = v.InferOutput<typeof SavedHost>;
+
+/** Keeps of a network what decides. */
+export function toNetworkRecord(object: MultiNicNetwork): NetworkRecord {
+  const { metadata, spec, status } = object;
+  return fromSavedNetwork({
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    spec,
+    interfaceIndices: status?.interfaceIndices ?? [],
+  });
+}
+
+/** Understands a saved network as the same object would be understood today. */
+export function fromSavedNetwork(saved: SavedNetwork): NetworkRecord {
+  const { name, uid, spec } = saved;
+  const parsed = parseNetworkDefinition({ metadata: { name, uid }, spec });
+  return {
+    name,
+    uid,
+    definition: parsed.ok ? parsed.network : undefined,
+    issues: parsed.ok ? [] : parsed.issues,
+    interfaceIndices: new Map(
+      saved.interfaceIndices.map(({ netAddress, interfaceIndex }) => [
+        canonicalCidr(netAddress) ?? netAddress,
+        interfaceIndex,
+      ]),
+    ),
+    saved,
+  };
+}
+
+/** Keeps of a host what decides. */
+export function toHostRecord({ metadata, spec, status }: HostInterface): HostRecord {
+  return {
+    hostName: metadata.name,
+    isUnmanaged: metadata.labels?.[UNMANAGED_LABEL]?.toLowerCase() === 'true',
+    interfaces: spec.interfaces.map(slimInterface),
+    networks: (status?.networks ?? []).map(({ name, uid, indices }) => ({ name, uid, indices })),
+  };
+}
+
+/** Members that plans read; the rest of thousands of hosts need not be remembered. */
+function slimInterface(info: InterfaceInfo): InterfaceInfo {
+  const { interfaceName, netAddress, hostIP, pciAddress, addresses } = info;
+  return {
+    interfaceName,
+    ...(netAddress === undefined ? {} : { netAddress }),
+    ...(hostIP === undefined ? {} : { hostIP }),
+    ...(pciAddress === undefined ? {} : { pciAddress }),
+    ...(addresses === undefined ? {} : { addresses }),
+    ...(info.vendor === undefined ? {} : { vendor: info.vendor }),
+    ...(info.product === undefined ? {} : { product: info.product }),
+  };
+}
+
+/** The host as plans of one network see it. Indices given for an older namesake do not count. */
+export function toPlanHost(
+  host: HostRecord,
+  network: { readonly name: string; readonly uid: string },
+  interfaces: readonly InterfaceInfo[] = host.interfaces,
+): PlanHost {
+  const own = host.networks.find(({ name, uid }) => name === network.name && uid === network.uid);
+  return {
+    hostName: host.hostName,
+    interfaces,
+    hostIndices: new Map(
+      (own?.indices ?? []).map(({ netAddress, hostIndex }) => [
+        canonicalCidr(netAddress) ?? netAddress,
+        hostIndex,
+      ]),
+    ),
+  };
+}

@@ -1,0 +1,190 @@
+// Keeps the pools of this node what the cluster's plan says. A pool gives addresses only after its
+// published object was looked at once, so that what other programs, or a journal that was lost,
+// gave from it is held here too.
+import type { Core } from '../../../core-wasm/index.ts';
+import { parseAddress } from '../../shared/model/ip/address.ts';
+import { containsAddress } from '../../shared/model/ip/cidr.ts';
+import type { IpPoolSpec } from '../../shared/model/objects/ip-pool.ts';
+import type { KubeClient } from '../../shared/platform/kube/client.ts';
+import { IP_POOLS } from '../../shared/platform/kube/resource.ts';
+import type { Logger } from '../../shared/platform/log.ts';
+import { externalRow } from '../attach/external.ts';
+import type { AttachPorts } from '../attach/ports.ts';
+import type { ClusterView } from '../cluster/cluster-view.ts';
+import type { PeerPlans } from '../cluster/peer-plans.ts';
+import type { Inventory } from '../inventory/nic-inventory.ts';
+import type { Attachment } from '../journal/attachment.ts';
+import { type NetworkPools, planNetworkPools } from './plan-pools.ts';
+import { type PoolPlan, parsePublishedPlan, parseStoredPool, toStoredPool } from './pool-plan.ts';
+import type { PoolSet, WantedPool } from './pool-set.ts';
+
+/** An address that two records claim, or that is in no pool; nobody but the first gets it. */
+export interface AdoptionConflict {
+  readonly pool: string;
+  readonly address: string;
+  readonly pod: string;
+  readonly reason: string;
+}
+
+/** What the keeper works with. */
+export interface PoolKeeperPorts extends Pick<AttachPorts, 'journal' | 'clock' | 'bootId'> {
+  readonly core: Core;
+  readonly client: KubeClient;
+  readonly pools: PoolSet;
+  readonly view: ClusterView;
+  readonly peers: PeerPlans;
+  readonly inventory: Inventory;
+  readonly log: Logger;
+}
+
+/** Plans, takes over, applies. */
+export class PoolKeeper {
+  readonly #ports: PoolKeeperPorts;
+  /** Pools whose objects were looked at, as the journal has them. */
+  readonly #complete = new Map<string, PoolPlan>();
+  #plans = new Map<string, NetworkPools>();
+  #conflicts: AdoptionConflict[] = [];
+
+  constructor(ports: PoolKeeperPorts) {
+    this.#ports = ports;
+    for (const [name, body] of ports.journal.plans('pool')) {
+      this.#complete.set(name, parseStoredPool(body));
+    }
+    ports.pools.load([...this.#complete.values()]);
+  }
+
+  /** The last plan of a network. */
+  plan(network: string): NetworkPools | undefined {
+    return this.#plans.get(network);
+  }
+
+  get conflicts(): readonly AdoptionConflict[] {
+    return this.#conflicts;
+  }
+
+  /** Whether the journal knows everything that was ever given from this pool. */
+  isComplete(name: string): boolean {
+    return this.#complete.has(name);
+  }
+
+  /** Makes the pools what is planned now. Failing to reach the API server delays new pools only. */
+  async replan(signal: AbortSignal): Promise<void> {
+    const { view, pools, peers } = this.#ports;
+    await peers.refresh(signal);
+    const plans = this.#planAll();
+    const wanted = plans.flatMap((plan) => plan.pools);
+    if (view.isLive) await this.#adoptPublished(wanted);
+    const usable: WantedPool[] = [];
+    for (const pool of wanted) usable.push(await this.#complement(pool));
+    this.#plans = new Map(plans.map((plan) => [plan.network, plan]));
+    pools.apply(usable);
+    await this.#savePlans(usable);
+  }
+
+  /** The object of a pool that is not in the set any more was removed. */
+  async forget(name: string): Promise<void> {
+    if (!this.#complete.delete(name)) return;
+    await this.#ports.journal.deletePlan({ kind: 'pool', name });
+  }
+
+  #planAll(): NetworkPools[] {
+    const { core, view, peers, inventory } = this.#ports;
+    const self = view.self();
+    if (self === undefined) return [];
+    const hosts = [self, ...view.peers()];
+    return view.networks().map((network) =>
+      planNetworkPools(core, {
+        network,
+        self,
+        interfaces: inventory.interfaces,
+        hosts,
+        duplicates: peers.duplicates(network.name),
+      }),
+    );
+  }
+
+  /** Takes over objects of this node that are in no plan: their pods still hold the addresses. */
+  async #adoptPublished(wanted: readonly WantedPool[]): Promise<void> {
+    const { view, pools, log } = this.#ports;
+    const planned = new Set(wanted.map(({ plan }) => plan.name));
+    for (const { name, spec } of view.publishedPools().values()) {
+      if (planned.has(name) || this.#complete.has(name)) continue;
+      const plan = parsePublishedPlan(name, spec);
+      if (plan === undefined || spec.hostName !== view.node) {
+        log.error('published pool not understood', { pool: name, hostName: spec.hostName });
+        continue;
+      }
+      await this.#adopt(plan, spec);
+      pools.load([plan]);
+    }
+  }
+
+  /** A wanted pool, refused if it cannot be known yet what was given from it. */
+  async #complement(pool: WantedPool): Promise<WantedPool> {
+    const { view, client } = this.#ports;
+    const { plan } = pool;
+    if (this.#complete.has(plan.name)) return pool;
+    if (!view.isLive) return { plan, reason: 'the API server has not said yet what is in use' };
+    // Asked by name, because objects of old versions have no labels to be found by.
+    const object = await client.get(IP_POOLS, { name: plan.name });
+    if (object !== undefined && object.spec.hostName !== view.node) {
+      return { plan, reason: `its IPPool belongs to host ${object.spec.hostName}` };
+    }
+    await this.#adopt(plan, object?.spec);
+    return pool;
+  }
+
+  async #adopt(plan: PoolPlan, spec: IpPoolSpec | undefined): Promise<void> {
+    const { journal, log } = this.#ports;
+    const attachments = spec === undefined ? [] : this.#toRows(plan, spec);
+    await journal.adoptPool({ name: plan.name, body: toStoredPool(plan), attachments });
+    this.#complete.set(plan.name, plan);
+    if (attachments.length === 0) return;
+    log.info('took over allocations', { pool: plan.name, count: attachments.length });
+  }
+
+  #toRows(plan: PoolPlan, spec: IpPoolSpec): Attachment[] {
+    const { journal, view, log } = this.#ports;
+    const held = new Set(
+      journal.held().flatMap(({ network, address }) => (network === plan.network ? address : [])),
+    );
+    return spec.allocations.flatMap(({ pod, namespace, address: text }) => {
+      const address = parseAddress(text);
+      const isInside = address !== undefined && containsAddress(plan.podCidr, address);
+      const reason = isInside ? (held.has(text) ? 'recorded twice' : undefined) : 'not in the pool';
+      if (address === undefined || reason !== undefined) {
+        const conflict = { pool: plan.name, address: text, pod: `${namespace}/${pod}` };
+        this.#conflicts.push({ ...conflict, reason: reason ?? 'no address' });
+        log.error('allocation not taken over', { ...conflict, reason });
+        return [];
+      }
+      held.add(text);
+      const uid = view.podUid({ namespace, name: pod }) ?? '';
+      return externalRow(this.#ports, {
+        network: plan.network,
+        pod: { namespace, name: pod, uid },
+        interfaceName: plan.interfaceName,
+        netAddress: plan.netAddress,
+        held: {
+          pool: plan.name,
+          index: Number(address.value - plan.podCidr.base),
+          family: plan.family,
+          address: text,
+          prefix: plan.vlanCidr.prefix,
+        },
+      });
+    });
+  }
+
+  /** Ranges can change with the excludes; what is saved must be what is used. */
+  async #savePlans(usable: readonly WantedPool[]): Promise<void> {
+    for (const { plan } of usable) {
+      const known = this.#complete.get(plan.name);
+      if (known === undefined) continue;
+      const body = toStoredPool(plan);
+      if (JSON.stringify(body) === JSON.stringify(toStoredPool(known))) continue;
+      this.#complete.set(plan.name, plan);
+      await this.#ports.journal.putPlan({ kind: 'pool', name: plan.name, body });
+    }
+  }
+}

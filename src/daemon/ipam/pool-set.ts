@@ -1,0 +1,241 @@
+// This node's pools: which addresses are free, held or in quarantine, as bitmaps that mirror the
+// journal. Addresses are taken here first and recorded next; a crash between frees them by itself.
+import type { Core, Pool } from '../../../core-wasm/index.ts';
+import { formatAddress, parseAddress } from '../../shared/model/ip/address.ts';
+import type { QuarantinedAddress } from '../journal/attachment.ts';
+import type { HeldIndex } from '../journal/journal.ts';
+import { hasSameRange, type PoolPlan } from './pool-plan.ts';
+
+/**
+ * `planned`: gives addresses. `refused`: does not, for `reason`. `draining`: no longer planned, kept
+ * while addresses of it are held or in quarantine.
+ */
+export type PoolState = 'planned' | 'refused' | 'draining';
+
+/** A pool and how it is used. */
+export interface PoolRecord {
+  readonly plan: PoolPlan;
+  readonly pool: Pool;
+  state: PoolState;
+  /** Why it does not give addresses; '' while it does. */
+  reason: string;
+}
+
+/** Where the pools learn at creation what is not free: the journal. */
+export interface Holdings {
+  held(): readonly HeldIndex[];
+  quarantined(): readonly QuarantinedAddress[];
+}
+
+/** A pool that the node should have; with a `reason` it exists but gives nothing. */
+export interface WantedPool {
+  readonly plan: PoolPlan;
+  readonly reason: string | undefined;
+}
+
+/** An address that was taken. */
+export interface TakenAddress {
+  readonly record: PoolRecord;
+  readonly index: number;
+  readonly address: string;
+}
+
+/** All pools of this node. Nothing is given before the first `apply`. */
+export class PoolSet {
+  readonly #core: Core;
+  readonly #holdings: Holdings;
+  readonly #records = new Map<string, PoolRecord>();
+  /** Oldest first: all have the same duration. */
+  #quarantine: QuarantinedAddress[] = [];
+
+  constructor(o: { core: Core; holdings: Holdings }) {
+    this.#core = o.core;
+    this.#holdings = o.holdings;
+    this.#quarantine = [...o.holdings.quarantined()];
+  }
+
+  records(): PoolRecord[] {
+    return [...this.#records.values()];
+  }
+
+  get(name: string): PoolRecord | undefined {
+    return this.#records.get(name);
+  }
+
+  get quarantined(): number {
+    return this.#quarantine.length;
+  }
+
+  /** The pools of one NIC in one network, IPv4 first; those that are draining are left out. */
+  find(o: { network: string; interfaceName: string }): PoolRecord[] {
+    return this.records()
+      .filter(
+        ({ plan, state }) =>
+          state !== 'draining' &&
+          plan.network === o.network &&
+          plan.interfaceName === o.interfaceName,
+      )
+      .sort((a, b) => a.plan.family - b.plan.family);
+  }
+
+  /** Pools known from before, draining until a plan wants them. */
+  load(plans: readonly PoolPlan[]): void {
+    const created = plans
+      .filter(({ name }) => !this.#records.has(name))
+      .map((plan): PoolRecord => {
+        const pool = this.#core.createPool(plan);
+        return { plan, pool, state: 'draining', reason: 'not planned for this node' };
+      });
+    for (const record of created) this.#records.set(record.plan.name, record);
+    this.#fill(created);
+  }
+
+  /**
+   * Makes the set what the plan wants. A pool that is no longer wanted stays, giving nothing, for
+   * as long as addresses of it are not free. Returns the names of pools that are gone.
+   */
+  apply(wanted: readonly WantedPool[]): string[] {
+    const names = new Set(wanted.map(({ plan }) => plan.name));
+    const renewed: PoolRecord[] = [];
+    for (const { plan, reason } of wanted) {
+      const state = reason === undefined ? 'planned' : 'refused';
+      const existing = this.#records.get(plan.name);
+      const isSame = existing !== undefined && hasSameRange(existing.plan, plan);
+      const pool = isSame ? existing.pool : this.#core.createPool(plan);
+      if (!isSame) existing?.pool[Symbol.dispose]();
+      const record = { plan, pool, state, reason: reason ?? '' } satisfies PoolRecord;
+      this.#records.set(plan.name, record);
+      // While it gave nothing, allocations may have been taken over that its bitmap has not seen.
+      if (!isSame || existing.state !== 'planned') renewed.push(record);
+    }
+    this.#fill(renewed);
+    for (const [name, record] of this.#records) {
+      if (names.has(name)) continue;
+      record.state = 'draining';
+      record.reason = 'no longer planned for this node';
+    }
+    return this.dropDrained();
+  }
+
+  /** Takes a free address, or the one that has been in quarantine for longest if none is free. */
+  take(record: PoolRecord): TakenAddress | undefined {
+    if (record.state !== 'planned') return undefined;
+    const index = record.pool.take() ?? this.#takeQuarantined(record);
+    if (index === undefined) return undefined;
+    const address = formatAddress({
+      family: record.plan.family,
+      value: record.pool.addressAt(index),
+    });
+    this.#mirror(record, address, (pool, at) => pool.occupy(at));
+    return { record, index, address };
+  }
+
+  /** Occupies an address that somebody holds already. False if no pool has it or it is held. */
+  occupy(record: PoolRecord, index: number): boolean {
+    return record.pool.occupy(index) === 'occupied';
+  }
+
+  /** Frees an address that nobody was told of. */
+  release(o: { network: string; address: string }): void {
+    this.#mirror(o, o.address, (pool, index) => pool.release(index));
+  }
+
+  /** Puts a released address aside until `untilMs`. */
+  quarantine(address: QuarantinedAddress): void {
+    this.#quarantine.push(address);
+    this.#mirror(address, address.address, setAside);
+  }
+
+  /** Addresses whose quarantine is over at `nowMs`; they stay aside until `endQuarantine`. */
+  expired(nowMs: number): QuarantinedAddress[] {
+    const end = this.#quarantine.findIndex((entry) => entry.untilMs > nowMs);
+    return this.#quarantine.slice(0, end < 0 ? this.#quarantine.length : end);
+  }
+
+  /** Makes addresses takeable again, after the journal forgot their quarantine. */
+  endQuarantine(addresses: readonly QuarantinedAddress[]): void {
+    const ended = new Set(addresses);
+    const wasLifted = new Set(addresses.filter((entry) => !this.#quarantine.includes(entry)));
+    this.#quarantine = this.#quarantine.filter((entry) => !ended.has(entry));
+    for (const entry of addresses) {
+      if (wasLifted.has(entry)) continue;
+      this.#mirror(entry, entry.address, (pool, index) => pool.endQuarantine(index));
+    }
+  }
+
+  /** Forgets draining pools that hold nothing any more; returns their names. */
+  dropDrained(): string[] {
+    const draining = this.records().filter(({ state }) => state === 'draining');
+    if (draining.length === 0) return [];
+    // The bitmap alone does not tell: an address that became excluded is held without a bit.
+    const holding = new Set(this.#holdings.held().map((entry) => entry.pool));
+    const gone = draining.filter(
+      ({ plan, pool }) => pool.occupied === 0 && pool.quarantined === 0 && !holding.has(plan.name),
+    );
+    for (const { plan, pool } of gone) {
+      this.#records.delete(plan.name);
+      pool[Symbol.dispose]();
+    }
+    return gone.map(({ plan }) => plan.name);
+  }
+
+  #takeQuarantined(record: PoolRecord): number | undefined {
+    const { network, name } = record.plan;
+    const isOfPool = (entry: QuarantinedAddress): boolean =>
+      entry.network === network && entry.pool === name;
+    for (const entry of this.#quarantine.filter(isOfPool)) {
+      if (record.pool.occupy(entry.index) !== 'occupied') continue;
+      this.#quarantine = this.#quarantine.filter((other) => other !== entry);
+      return entry.index;
+    }
+    return undefined;
+  }
+
+  /**
+   * Does the same in every pool of the network that covers the address: after a change of the plan
+   * an old and a new pool can overlap, and what one gives the other must not.
+   */
+  #mirror(
+    o: { network: string } | PoolRecord,
+    address: string,
+    change: (pool: Pool, index: number) => void,
+  ): void {
+    const network = 'plan' in o ? o.plan.network : o.network;
+    const parsed = parseAddress(address);
+    if (parsed === undefined) return;
+    for (const { plan, pool } of this.#records.values()) {
+      if (plan.network !== network || plan.family !== parsed.family) continue;
+      const index = pool.indexOf(parsed.value);
+      if (index !== undefined) change(pool, index);
+    }
+  }
+
+  /** The restore barrier: a bitmap learns what is held before anything is taken from it. */
+  #fill(records: readonly PoolRecord[]): void {
+    if (records.length === 0) return;
+    const byNetwork = Map.groupBy(records, (record) => record.plan.network);
+    const mark = (
+      entry: { network: string; address: string },
+      change: (pool: Pool, index: number) => void,
+    ): void => {
+      const affected = byNetwork.get(entry.network) ?? [];
+      if (affected.length === 0) return;
+      const parsed = parseAddress(entry.address);
+      for (const { plan, pool } of affected) {
+        if (plan.family !== parsed?.family) continue;
+        const index = pool.indexOf(parsed.value);
+        if (index !== undefined) change(pool, index);
+      }
+    };
+    for (const entry of this.#holdings.held()) mark(entry, (pool, index) => pool.occupy(index));
+    for (const entry of this.#quarantine) {
+      mark(entry, setAside);
+    }
+  }
+}
+
+/** Whatever the bit was: after this the index is neither free nor held. */
+function setAside(pool: Pool, index: number): void {
+  pool.occupy(index);
+  pool.quarantine(index);
+}

@@ -1,0 +1,139 @@
+// The parts of the daemon, built and connected. Nothing starts here.
+import type { Core } from '../../core-wasm/index.ts';
+import type { Clock } from '../shared/platform/clock.ts';
+import type { KubeClient } from '../shared/platform/kube/client.ts';
+import type { Logger } from '../shared/platform/log.ts';
+import type { FaultPoints } from './attach/fault-points.ts';
+import { KeyLock } from './attach/key-lock.ts';
+import type { AttachPorts, ClusterFacts, KnownNetwork } from './attach/ports.ts';
+import { type ClusterChange, ClusterView } from './cluster/cluster-view.ts';
+import { PeerPlans } from './cluster/peer-plans.ts';
+import { ClusterSaver, loadSavedCluster } from './cluster/saved-cluster.ts';
+import type { HostNet } from './hostnet/host-net.ts';
+import { type Discovery, Inventory } from './inventory/nic-inventory.ts';
+import { PoolKeeper } from './ipam/pool-keeper.ts';
+import { PoolSet } from './ipam/pool-set.ts';
+import type { Journal } from './journal/journal.ts';
+import { HostPublisher } from './publish/host-publisher.ts';
+import { PoolPublisher } from './publish/pool-publisher.ts';
+import { RouteKeeper } from './routes/route-keeper.ts';
+import type { Settings } from './settings.ts';
+
+/** Operations at once: each is synchronous in the kernel, so more only share commits. */
+const LOCK_LIMITS = { running: 128, waiting: 1_024, waitMsMax: 30_000 };
+
+/** What the daemon needs from outside. */
+export interface DaemonOptions {
+  readonly settings: Settings;
+  readonly client: KubeClient;
+  readonly hostNet: HostNet;
+  readonly core: Core;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly faults: FaultPoints;
+  /** Of the running kernel. */
+  readonly bootId: string;
+  readonly discover: () => Discovery;
+}
+
+/** How parts tell the rest of the daemon that something changed. */
+export interface PartEvents {
+  readonly onPoolsChanged: (names: readonly string[]) => void;
+  readonly onClusterChange: (what: ClusterChange, key: string) => void;
+}
+
+/** Everything between the sockets and the kernel. */
+export interface Parts {
+  readonly options: DaemonOptions;
+  readonly journal: Journal;
+  readonly lock: KeyLock;
+  readonly pools: PoolSet;
+  readonly view: ClusterView;
+  readonly saver: ClusterSaver;
+  readonly inventory: Inventory;
+  readonly peers: PeerPlans;
+  readonly keeper: PoolKeeper;
+  readonly poolPublisher: PoolPublisher;
+  readonly hostPublisher: HostPublisher;
+  readonly routes: RouteKeeper;
+  readonly attachPorts: AttachPorts;
+}
+
+/** Builds the parts around an open journal. `signal` ends the watches. */
+export function createParts(o: {
+  options: DaemonOptions;
+  journal: Journal;
+  events: PartEvents;
+  signal: AbortSignal;
+}): Parts {
+  const { options, journal, events, signal } = o;
+  const { client, clock, core, hostNet, log, bootId } = options;
+  const node = options.settings.node;
+  const lock = new KeyLock({ limits: LOCK_LIMITS, now: () => clock.monotonic() });
+  const pools = new PoolSet({ core, holdings: journal });
+  const saved = loadSavedCluster(journal, node);
+  const onChange = events.onClusterChange;
+  const view = new ClusterView({ client, node, saved, onChange, signal, log });
+  const inventory = new Inventory({
+    discover: options.discover,
+    links: () => hostNet.links(),
+    listed: () => {
+      const self = view.self();
+      return self?.isUnmanaged === true ? self.interfaces : [];
+    },
+  });
+  const peers = new PeerPlans({ core, view, interfaces: () => inventory.interfaces });
+  const common = { client, view, clock, journal, pools, log };
+  const keeper = new PoolKeeper({ ...common, core, bootId, peers, inventory });
+  return {
+    options,
+    journal,
+    lock,
+    pools,
+    view,
+    saver: new ClusterSaver(journal),
+    inventory,
+    peers,
+    keeper,
+    poolPublisher: new PoolPublisher({ ...common, keeper }),
+    hostPublisher: new HostPublisher({ client, view, inventory }),
+    routes: new RouteKeeper({ hostNet, view, peers, log }),
+    attachPorts: {
+      journal,
+      pools,
+      hostNet,
+      cluster: toClusterFacts(view, keeper),
+      inventory: () => inventory.current,
+      clock,
+      log,
+      faults: options.faults,
+      exclusive: (containerId, work) => lock.run(containerId, work),
+      bootId,
+      quarantineMs: options.settings.quarantineMs,
+      onPoolsChanged: events.onPoolsChanged,
+    },
+  };
+}
+
+/** The cluster as attaching sees it: objects from the view, plans from the keeper. */
+function toClusterFacts(view: ClusterView, keeper: PoolKeeper): ClusterFacts {
+  return {
+    get isKnown() {
+      return view.isKnown;
+    },
+    network: (name): KnownNetwork | undefined => {
+      const network = view.network(name);
+      if (network === undefined) return undefined;
+      const plan = keeper.plan(name);
+      return {
+        name,
+        definition: network.definition,
+        issues: network.issues,
+        plannedNets: plan?.plannedNets ?? new Set(),
+        skipped: new Map((plan?.skipped ?? []).map((nic) => [nic.interfaceName, nic.reason])),
+      };
+    },
+    deviceClass: (name) => view.deviceClass(name),
+    podState: (pod) => view.podState(pod),
+  };
+}

@@ -1,0 +1,166 @@
+// Publishes this node's pools as IPPool objects in the original's shape: a copy of the journal for
+// people, tools and a node that lost its file. Writes only differences, conditionally, and at most
+// one per pool and second.
+import { isDeepStrictEqual } from 'node:util';
+import { formatCidr } from '../../shared/model/ip/cidr.ts';
+import {
+  API_VERSION,
+  FIELD_MANAGER_DAEMON,
+  HOST_NAME_LABEL,
+  IP_POOL_FINALIZER,
+  NETWORK_NAME_LABEL,
+} from '../../shared/model/names.ts';
+import type { IpPoolSpec } from '../../shared/model/objects/ip-pool.ts';
+import type { Clock } from '../../shared/platform/clock.ts';
+import type { KubeClient } from '../../shared/platform/kube/client.ts';
+import { IP_POOLS } from '../../shared/platform/kube/resource.ts';
+import type { Outcome } from '../../shared/platform/work-queue.ts';
+import type { ClusterView } from '../cluster/cluster-view.ts';
+import { type PublishedPool, toPublishedPool } from '../cluster/published-pool.ts';
+import type { PoolKeeper } from '../ipam/pool-keeper.ts';
+import type { PoolRecord, PoolSet } from '../ipam/pool-set.ts';
+import type { Journal } from '../journal/journal.ts';
+
+const WRITE_INTERVAL_MS = 1_000;
+const BY_US = { fieldManager: FIELD_MANAGER_DAEMON };
+
+/** What the publisher works with. */
+export interface PublisherPorts {
+  readonly client: KubeClient;
+  readonly view: ClusterView;
+  readonly pools: PoolSet;
+  readonly keeper: PoolKeeper;
+  readonly journal: Journal;
+  readonly clock: Clock;
+}
+
+/** Counts for metrics. */
+export interface PublishCounts {
+  written: number;
+  deleted: number;
+}
+
+/** Writes one pool at a time; which ones and when again is a work queue's matter. */
+export class PoolPublisher {
+  readonly counts: PublishCounts = { written: 0, deleted: 0 };
+  readonly #ports: PublisherPorts;
+  readonly #lastWriteMs = new Map<string, number>();
+
+  constructor(ports: PublisherPorts) {
+    this.#ports = ports;
+  }
+
+  /** Makes the object of one pool what the journal says. Throws KubeError: again, with backoff. */
+  async publish(name: string, signal: AbortSignal): Promise<Outcome> {
+    const { view, pools, keeper } = this.#ports;
+    if (!view.isLive) return 'done'; // the first complete picture brings every pool back here
+    const record = pools.get(name);
+    if (record === undefined) return await this.#remove(name, signal);
+    if (!keeper.isComplete(name)) return 'done';
+    const wanted = this.#desired(record);
+    const object = view.publishedPools().get(name);
+    if (object !== undefined && isPublished(object, wanted)) return 'done';
+    const waitMs = this.#waitMs(name);
+    if (waitMs > 0) return { afterMs: waitMs };
+    this.#lastWriteMs.set(name, this.#ports.clock.monotonic());
+    await this.#write(name, wanted, object, signal);
+    return 'done';
+  }
+
+  #waitMs(name: string): number {
+    const last = this.#lastWriteMs.get(name);
+    if (last === undefined) return 0;
+    return Math.ceil(last + WRITE_INTERVAL_MS - this.#ports.clock.monotonic());
+  }
+
+  #desired({ plan }: PoolRecord): IpPoolSpec {
+    return {
+      podCIDR: formatCidr(plan.podCidr),
+      vlanCIDR: formatCidr(plan.vlanCidr),
+      netAttachDef: plan.network,
+      hostName: plan.hostName,
+      interfaceName: plan.interfaceName,
+      excludes: plan.excludes.map(formatCidr),
+      allocations: this.#ports.journal
+        .allocationsOf(plan.name)
+        .map(({ podName, podNamespace, index, address }) => ({
+          pod: podName,
+          namespace: podNamespace,
+          index,
+          address,
+        })),
+    };
+  }
+
+  async #write(
+    name: string,
+    spec: IpPoolSpec,
+    cached: PublishedPool | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { client } = this.#ports;
+    const labels = { [HOST_NAME_LABEL]: spec.hostName, [NETWORK_NAME_LABEL]: spec.netAttachDef };
+    const object = cached ?? (await this.#findUnlabelled(name, signal));
+    if (object === undefined) {
+      const created = { apiVersion: API_VERSION, kind: 'IPPool', metadata: { name, labels }, spec };
+      await client.create(IP_POOLS, created, { signal, ...BY_US });
+    } else if (object.spec.hostName === spec.hostName) {
+      const { resourceVersion } = object;
+      const finalizers = object.finalizers.filter((finalizer) => finalizer !== IP_POOL_FINALIZER);
+      const body = { metadata: { resourceVersion, labels, finalizers }, spec };
+      await client.patch(IP_POOLS, { name }, { type: 'merge', body, ...BY_US }, { signal });
+    }
+    this.counts.written += 1;
+  }
+
+  /** Objects of old versions lack the label by which ours are watched. */
+  async #findUnlabelled(name: string, signal: AbortSignal): Promise<PublishedPool | undefined> {
+    const object = await this.#ports.client.get(IP_POOLS, { name }, { signal });
+    return object === undefined ? undefined : toPublishedPool(object);
+  }
+
+  /** Removes the object of a pool that is not planned any more and holds nothing. */
+  async #remove(name: string, signal: AbortSignal): Promise<Outcome> {
+    const { client, view, keeper } = this.#ports;
+    // An object that nobody looked at may hold allocations: it is taken over first.
+    if (!keeper.isComplete(name)) return 'done';
+    const object = view.publishedPools().get(name);
+    if (object !== undefined && object.spec.hostName === view.node) {
+      if (object.finalizers.includes(IP_POOL_FINALIZER)) {
+        const finalizers = object.finalizers.filter((one) => one !== IP_POOL_FINALIZER);
+        const metadata = { resourceVersion: object.resourceVersion, finalizers };
+        await client.patch(
+          IP_POOLS,
+          { name },
+          { type: 'merge', body: { metadata }, ...BY_US },
+          { signal },
+        );
+      }
+      await client.delete(IP_POOLS, { name }, { uid: object.uid, signal });
+      this.counts.deleted += 1;
+    }
+    this.#lastWriteMs.delete(name);
+    await keeper.forget(name);
+    return 'done';
+  }
+}
+
+/** Only members that we write are compared; a user's extra labels are left alone. */
+function isPublished(object: PublishedPool, wanted: IpPoolSpec): boolean {
+  const { spec, labels, finalizers } = object;
+  const own = {
+    podCIDR: spec.podCIDR,
+    vlanCIDR: spec.vlanCIDR,
+    netAttachDef: spec.netAttachDef,
+    hostName: spec.hostName,
+    interfaceName: spec.interfaceName,
+    excludes: spec.excludes,
+    allocations: spec.allocations,
+  };
+  return (
+    labels[HOST_NAME_LABEL] === wanted.hostName &&
+    labels[NETWORK_NAME_LABEL] === wanted.netAttachDef &&
+    !finalizers.includes(IP_POOL_FINALIZER) &&
+    isDeepStrictEqual(own, wanted)
+  );
+}

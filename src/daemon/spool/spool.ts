@@ -1,0 +1,133 @@
+// Works off the DELs that the executable left in a directory because the daemon was away. A file
+// goes only after its DEL succeeded; what cannot be read is moved aside and reported, never lost.
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { issueText } from '../../shared/model/cni/network-config.ts';
+import { CNI_REQUEST_BYTES_MAX, SpooledRequest } from '../../shared/model/daemon-api.ts';
+import { DomainError } from '../../shared/model/errors.ts';
+import type { Logger } from '../../shared/platform/log.ts';
+import { NodeRequest } from '../attach/attach-config.ts';
+
+const BAD = 'bad';
+/** A request and the time at which it was put there. */
+const FILE_BYTES_MAX = CNI_REQUEST_BYTES_MAX + 1_024;
+/** Files worked off in one round; the rest waits for the next. */
+const FILES_PER_ROUND_MAX = 1_000;
+/** Files kept aside; the ones with the lowest names go first. */
+const BAD_FILES_MAX = 100;
+
+/** What one round did. `left` counts files whose DEL failed or that did not fit into the round. */
+export interface SpoolRound {
+  done: number;
+  bad: number;
+  left: number;
+}
+
+/** As SpooledRequest, but its configuration needs a name only, like every DEL's. */
+const SpoolFile = v.strictObject({ ...SpooledRequest.entries, config: NodeRequest.entries.config });
+
+/** The directory and what is done with its requests. */
+export class Spool {
+  readonly #directory: string;
+  readonly #release: (request: NodeRequest) => Promise<unknown>;
+  readonly #log: Logger;
+  /** Uid that may own files: root's, or ours in tests. */
+  readonly #ownerUid: number;
+  #waiting = 0;
+
+  constructor(o: {
+    directory: string;
+    release: (request: NodeRequest) => Promise<unknown>;
+    log: Logger;
+    ownerUid: number;
+  }) {
+    this.#directory = o.directory;
+    this.#release = o.release;
+    this.#log = o.log;
+    this.#ownerUid = o.ownerUid;
+  }
+
+  /** Files left by the last round. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Makes the directory, for root only. */
+  prepare(): void {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    chmodSync(this.#directory, 0o700);
+  }
+
+  /** Works off what is there. */
+  async workOff(): Promise<SpoolRound> {
+    const names = readdirSync(this.#directory)
+      .filter((name) => name.endsWith('.json'))
+      .sort();
+    const round: SpoolRound = { done: 0, bad: 0, left: 0 };
+    for (const name of names.slice(0, FILES_PER_ROUND_MAX))
+      round[await this.#workOffFile(name)] += 1;
+    round.left += Math.max(0, names.length - FILES_PER_ROUND_MAX);
+    this.#waiting = round.left;
+    if (round.bad > 0) this.#trimBad();
+    if (names.length > 0) this.#log.info('spool worked off', { ...round });
+    return round;
+  }
+
+  async #workOffFile(name: string): Promise<keyof SpoolRound> {
+    const path = join(this.#directory, name);
+    const request = this.#read(path, name);
+    if (request === undefined) return 'bad';
+    try {
+      await this.#release(request);
+    } catch (error) {
+      this.#log.error('spooled DEL failed, will be repeated', { file: name, error });
+      return 'left';
+    }
+    rmSync(path, { force: true });
+    return 'done';
+  }
+
+  /** The request, or undefined after the file was moved aside. */
+  #read(path: string, name: string): NodeRequest | undefined {
+    try {
+      const { spooledAt: _spooledAt, ...request } = this.#parse(path);
+      return request;
+    } catch (error) {
+      this.#log.error('spool file moved aside', { file: name, error });
+      mkdirSync(join(this.#directory, BAD), { recursive: true, mode: 0o700 });
+      renameSync(path, join(this.#directory, BAD, name));
+      return undefined;
+    }
+  }
+
+  #parse(path: string): v.InferOutput<typeof SpoolFile> {
+    const stat = lstatSync(path);
+    if (!stat.isFile()) throw new DomainError('decode-failed', 'not a regular file');
+    if (stat.uid !== this.#ownerUid) {
+      throw new DomainError('forbidden', `owned by user ${stat.uid}, not ${this.#ownerUid}`);
+    }
+    if (stat.size > FILE_BYTES_MAX) {
+      throw new DomainError('decode-failed', `larger than ${FILE_BYTES_MAX} bytes`);
+    }
+    const parsed = v.safeParse(SpoolFile, JSON.parse(readFileSync(path, 'utf8')));
+    if (parsed.success) return parsed.output;
+    throw new DomainError('decode-failed', parsed.issues.map(issueText).join('; '));
+  }
+
+  #trimBad(): void {
+    const folder = join(this.#directory, BAD);
+    const names = readdirSync(folder).sort();
+    for (const name of names.slice(0, Math.max(0, names.length - BAD_FILES_MAX))) {
+      rmSync(join(folder, name), { recursive: true, force: true });
+    }
+  }
+}

@@ -1,0 +1,112 @@
+// Everything the daemon does by itself, as keys of one work queue: plans, routes, published objects,
+// quarantine, spool, garbage. Kernel and API events only add keys.
+import type { Clock } from '../shared/platform/clock.ts';
+import type { Logger } from '../shared/platform/log.ts';
+import { createWorkQueue, type Outcome, type WorkQueue } from '../shared/platform/work-queue.ts';
+import type { ClusterChange } from './cluster/cluster-view.ts';
+import type { HostNetEvent } from './hostnet/host-net.ts';
+
+/** One kind of work. `arg` is what follows the colon of a key, if anything. */
+export type Job = (signal: AbortSignal, arg: string) => Promise<Outcome>;
+
+/** The jobs by name. */
+export interface Jobs {
+  readonly plan: Job;
+  readonly routes: Job;
+  readonly host: Job;
+  readonly pool: Job;
+  readonly quarantine: Job;
+  readonly spool: Job;
+  readonly recover: Job;
+  readonly collect: Job;
+}
+
+/** Shortest time between two runs of a job, so that a burst of events costs one run and a last one. */
+const INTERVAL_MS: Readonly<Partial<Record<keyof Jobs, number>>> = {
+  plan: 200,
+  routes: 200,
+  host: 200,
+};
+const CONCURRENCY = 8;
+const DEADLINE_MS = 60_000;
+const BACKOFF = { initialMs: 200, maxMs: 30_000 };
+
+/** The queue with its jobs. */
+export class Upkeep {
+  readonly #queue: WorkQueue;
+  readonly #clock: Clock;
+  readonly #jobs: Jobs;
+  readonly #lastRunMs = new Map<string, number>();
+
+  constructor(o: { jobs: Jobs; clock: Clock; log: Logger }) {
+    this.#jobs = o.jobs;
+    this.#clock = o.clock;
+    this.#queue = createWorkQueue({
+      reconcile: (key, signal) => this.#reconcile(key, signal),
+      concurrency: CONCURRENCY,
+      backoff: BACKOFF,
+      deadlineMs: DEADLINE_MS,
+      log: o.log,
+      clock: o.clock,
+    });
+  }
+
+  /** Asks for a job soon. */
+  request(name: Exclude<keyof Jobs, 'pool'>): void {
+    this.#queue.add(name);
+  }
+
+  /** Asks for pools to be published. */
+  requestPools(names: Iterable<string>): void {
+    for (const name of names) this.#queue.add(`pool:${name}`);
+  }
+
+  /** Works until the signal; resolves when what was under way has ended. */
+  run(signal: AbortSignal): Promise<void> {
+    return this.#queue.run(signal);
+  }
+
+  /** Resolves when nothing is left to do at once, for tests. */
+  idle(): Promise<void> {
+    return this.#queue.idle();
+  }
+
+  async #reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
+    const [name = '', ...rest] = key.split(':');
+    const job = Object.entries(this.#jobs).find(([known]) => known === name);
+    if (job === undefined) throw new TypeError(`no job ${key}`);
+    const waitMs = this.#waitMs(name);
+    if (waitMs > 0) return { afterMs: waitMs };
+    this.#lastRunMs.set(name, this.#clock.monotonic());
+    return await job[1](signal, rest.join(':'));
+  }
+
+  #waitMs(name: string): number {
+    const interval = Object.entries(INTERVAL_MS).find(([known]) => known === name)?.[1] ?? 0;
+    const last = this.#lastRunMs.get(name);
+    if (interval === 0 || last === undefined) return 0;
+    return Math.ceil(last + interval - this.#clock.monotonic());
+  }
+}
+
+/** Which jobs a kernel event asks for. */
+export function jobsForKernelEvent(event: HostNetEvent): Exclude<keyof Jobs, 'pool'>[] {
+  return event === 'route' ? ['routes'] : ['plan', 'host', 'routes'];
+}
+
+/** Which jobs a change in the cluster asks for. */
+export function jobsForClusterChange(what: ClusterChange): Exclude<keyof Jobs, 'pool'>[] {
+  switch (what) {
+    case 'network':
+      return ['plan', 'routes'];
+    case 'host':
+      return ['plan', 'routes', 'host'];
+    case 'class':
+      return ['plan'];
+    case 'pool':
+    case 'pod':
+      return [];
+    default:
+      return what satisfies never;
+  }
+}

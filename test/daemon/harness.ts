@@ -1,0 +1,280 @@
+// Test equipment: one daemon of this process on an in-memory host and the embedded API server, with
+// a network, indices, and a client for its socket.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Core, loadCore } from '../../core-wasm/index.ts';
+import { type FaultPoints, noFaults } from '../../src/daemon/attach/fault-points.ts';
+import { Daemon } from '../../src/daemon/daemon.ts';
+import { discoverInterfaces } from '../../src/daemon/hostnet/discover-interfaces.ts';
+import type { HostNet } from '../../src/daemon/hostnet/host-net.ts';
+import { toDiscovery } from '../../src/daemon/inventory/nic-inventory.ts';
+import { parseSettings } from '../../src/daemon/settings.ts';
+import type { CniReply, CniRequest } from '../../src/shared/model/daemon-api.ts';
+import type { Problem } from '../../src/shared/model/problem.ts';
+import { type Clock, systemClock } from '../../src/shared/platform/clock.ts';
+import { staticTarget } from '../../src/shared/platform/kube/api-target.ts';
+import { createKubeClient, type KubeClient } from '../../src/shared/platform/kube/client.ts';
+import { HOST_INTERFACES, MULTI_NIC_NETWORKS } from '../../src/shared/platform/kube/resource.ts';
+import { createLogger, type Logger } from '../../src/shared/platform/log.ts';
+import { type ApiServer, startApiServer } from '../apiserver/server.ts';
+import { FakeHostNet } from '../hostnet/fake-host-net.ts';
+
+/** Name of the node in all tests. */
+export const NODE = 'n1';
+
+/** The CRDs as they are installed. */
+export function readCrds(): unknown[] {
+  const folder = join(import.meta.dir, '../../deploy/crds');
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.yaml'))
+    .map((name) => Bun.YAML.parse(readFileSync(join(folder, name), 'utf8')));
+}
+
+/** Net address of rail `i`, counted from 1. */
+export const rail = (i: number): string => `10.0.${i}.0/24`;
+
+/** A network over `nics` rails with its interface indices; members of `spec` replace the defaults. */
+export function networkObject(
+  o: { name?: string; nics?: number; ipam?: object; spec?: object; status?: object } = {},
+): Record<string, unknown> {
+  const name = o.name ?? 'net';
+  const ipam = { type: 'multi-nic-ipam', hostBlock: 6, interfaceBlock: 2, ...o.ipam };
+  return {
+    apiVersion: 'multinic.fms.io/v1',
+    kind: 'MultiNicNetwork',
+    metadata: { name, uid: `uid-${name}` },
+    spec: {
+      subnet: '192.168.0.0/16',
+      ipam: JSON.stringify(ipam),
+      multiNICIPAM: true,
+      plugin: { cniVersion: '0.3.0', type: 'macvlan', args: { mode: 'bridge' } },
+      ...o.spec,
+    },
+    status: {
+      interfaceIndices: indices(o.nics ?? 4, (i) => ({ interfaceIndex: i })),
+      ...o.status,
+    },
+  };
+}
+
+const indices = <T>(nics: number, value: (i: number) => T) =>
+  Array.from({ length: nics }, (_, i) => ({ netAddress: rail(i + 1), ...value(i) }));
+
+/** A HostInterface with the same host index on every rail. */
+export function hostObject(o: {
+  name: string;
+  hostIndex: number;
+  networks?: readonly string[];
+  nics?: number;
+  labels?: Record<string, string>;
+}): Record<string, unknown> {
+  const nics = o.nics ?? 4;
+  return {
+    apiVersion: 'multinic.fms.io/v1',
+    kind: 'HostInterface',
+    metadata: { name: o.name, ...(o.labels === undefined ? {} : { labels: o.labels }) },
+    spec: {
+      hostName: o.name,
+      interfaces: Array.from({ length: nics }, (_, i) => ({
+        interfaceName: `eth${i + 1}`,
+        netAddress: rail(i + 1),
+        hostIP: `10.0.${i + 1}.${10 + o.hostIndex}`,
+      })),
+    },
+    status: {
+      networks: (o.networks ?? ['net']).map((name) => ({
+        name,
+        uid: `uid-${name}`,
+        indices: indices(nics, () => ({ hostIndex: o.hostIndex })),
+      })),
+    },
+  };
+}
+
+/** A host with `nics` NICs of one rail each, as the demo's hosts have. */
+export function createFakeHost(nics = 4): FakeHostNet {
+  const host = new FakeHostNet();
+  for (let i = 1; i <= nics; i += 1) {
+    host.addLink({ name: `eth${i}`, kind: 'veth', addresses: [`10.0.${i}.10/24`] });
+  }
+  return host;
+}
+
+/** What a test may replace. */
+export interface HarnessOptions {
+  readonly objects?: readonly unknown[];
+  readonly hostNet?: HostNet;
+  readonly client?: KubeClient;
+  readonly clock?: Clock;
+  readonly directory?: string;
+  readonly faults?: FaultPoints;
+  readonly env?: Record<string, string>;
+  readonly bootId?: string;
+  /** False: the daemon is started, but not waited for. */
+  readonly isReady?: boolean;
+  readonly api?: ApiServer;
+  readonly log?: Logger;
+}
+
+/** A daemon and its world. */
+export interface Harness extends AsyncDisposable {
+  readonly daemon: Daemon;
+  readonly api: ApiServer;
+  readonly client: KubeClient;
+  readonly directory: string;
+  readonly socket: string;
+  readonly url: string;
+}
+
+let core: Promise<Core> | undefined;
+/** One core for all tests of a file: daemons that are stopped have given their pools back. */
+export const sharedCore = (): Promise<Core> => {
+  core ??= loadCore();
+  return core;
+};
+
+/** Starts a daemon; by default with network `net` on 4 NICs and host index 0. */
+export async function startHarness(o: HarnessOptions = {}): Promise<Harness> {
+  const directory = o.directory ?? mkdtempSync(join(tmpdir(), 'mnd-'));
+  const objects = o.objects ?? [networkObject(), hostObject({ name: NODE, hostIndex: 0 })];
+  const api = o.api ?? (await startCluster(objects));
+  const client = o.client ?? createKubeClient(staticTarget({ server: api.url }));
+  const hostNet = o.hostNet ?? createFakeHost();
+  const socket = join(directory, 'run', 'daemon.sock');
+  const settings = parseSettings(
+    {
+      K8S_NODENAME: NODE,
+      DAEMON_PORT: '0',
+      MULTI_NIC_HTTP_HOST: '127.0.0.1',
+      MULTI_NIC_SOCKET: socket,
+      MULTI_NIC_STATE: join(directory, 'state'),
+      MULTI_NIC_SPOOL: join(directory, 'spool'),
+      MULTI_NIC_INCLUDE_VIRTUAL_NICS: 'true',
+      ...o.env,
+    },
+    NODE,
+  );
+  const daemon = await Daemon.start({
+    settings,
+    client,
+    hostNet,
+    core: await sharedCore(),
+    clock: o.clock ?? systemClock,
+    log: o.log ?? quietLog(),
+    faults: o.faults ?? noFaults,
+    bootId: o.bootId ?? 'boot-1',
+    discover: () =>
+      toDiscovery(discoverInterfaces({ hostNet, sysRoot: '/nonexistent', includeVirtual: true })),
+  });
+  if (o.isReady !== false) await daemon.ready;
+  return {
+    daemon,
+    api,
+    client,
+    directory,
+    socket,
+    url: `http://${daemon.addresses[1]}`,
+    [Symbol.asyncDispose]: async () => {
+      await daemon.stop();
+      if (o.api === undefined) await api.close();
+      if (o.directory === undefined) rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** An API server with these objects; indices of hosts are given for networks by their real UIDs. */
+export async function startCluster(objects: readonly unknown[]): Promise<ApiServer> {
+  const isHost = (object: unknown): boolean => JSON.stringify(object).includes('"HostInterface"');
+  const others = objects.filter((object) => !isHost(object));
+  const api = await startApiServer({ crds: readCrds(), objects: others });
+  const client = createKubeClient(staticTarget({ server: api.url }));
+  for (const host of objects.filter(isHost)) await putHost(client, host);
+  return api;
+}
+
+/** Creates a host or replaces its spec and status. */
+export async function putHost(client: KubeClient, object: unknown): Promise<void> {
+  const host = HOST_INTERFACES.parse(object);
+  const { name } = host.metadata;
+  const networks = await Promise.all(
+    (host.status?.networks ?? []).map(async (entry) => {
+      const network = await client.get(MULTI_NIC_NETWORKS, { name: entry.name });
+      return { ...entry, uid: network?.metadata.uid ?? entry.uid };
+    }),
+  );
+  if ((await client.get(HOST_INTERFACES, { name })) === undefined) {
+    await client.create(HOST_INTERFACES, object);
+  } else {
+    await client.patch(HOST_INTERFACES, { name }, { type: 'merge', body: { spec: host.spec } });
+  }
+  const body = { status: { networks } };
+  await client.patch(HOST_INTERFACES, { name }, { type: 'merge', body, subresource: 'status' });
+}
+
+/** Silent unless TEST_LOG is set. */
+export function quietLog(): Logger {
+  const write = process.env.TEST_LOG === undefined ? () => undefined : console.error;
+  return createLogger({ component: 'test', level: 'debug', write });
+}
+
+/** A request with everything a runtime sends; `container` names the netns and the pod too. */
+export function cniRequest(
+  command: CniRequest['command'],
+  o: {
+    container?: string;
+    ifName?: string;
+    netns?: string;
+    network?: string;
+    args?: string;
+    config?: Record<string, unknown>;
+  } = {},
+): CniRequest {
+  const container = o.container ?? 'c1';
+  const podUid = `uid-${container}`;
+  return {
+    requestId: `r-${container}`,
+    command,
+    containerId: container,
+    netns: o.netns ?? `/run/netns/${container}`,
+    ifName: o.ifName ?? 'net1',
+    args:
+      o.args ??
+      `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${container};K8S_POD_UID=${podUid}`,
+    path: '/opt/cni/bin',
+    config: {
+      cniVersion: '0.3.0',
+      name: o.network ?? 'net',
+      type: 'multi-nic',
+      plugin: { type: 'macvlan', mode: 'bridge' },
+      ipam: { type: 'multi-nic-ipam' },
+      multiNICIPAM: true,
+      ...o.config,
+    },
+  };
+}
+
+/** The daemon's answer: a reply, or a problem. */
+export interface Answer {
+  readonly status: number;
+  readonly reply: CniReply;
+  readonly problem: Problem;
+}
+
+/** Sends a request as the executable does. */
+export async function send(socket: string, request: unknown): Promise<Answer> {
+  const response = await fetch('http://daemon/v1/cni', {
+    unix: socket,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(request),
+  });
+  const body: unknown = await response.json();
+  // Checked by what each test expects of it.
+  return { status: response.status, reply: body as CniReply, problem: body as Problem };
+}
+
+/** The addresses of a reply without their lengths, in order. */
+export function addressesIn(answer: Answer): string[] {
+  return (answer.reply.result?.ips ?? []).map(({ address }) => address.replace(/\/.*/, ''));
+}
