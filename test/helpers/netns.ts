@@ -39,17 +39,18 @@ export function netnsObstacle(): string | undefined {
 export class NetnsWorld implements Disposable {
   /** Unique on this machine; first part of every name that other programs could see. */
   readonly prefix: string;
-  readonly #folder: string;
+  /** Private to this world; goes with it. */
+  readonly folder: string;
   readonly #namespaces = new Map<string, TestNetns>();
 
   constructor() {
-    this.#folder = mkdtempSync(join(tmpdir(), 'mnh-'));
-    this.prefix = basename(this.#folder);
+    this.folder = mkdtempSync(join(tmpdir(), 'mnh-'));
+    this.prefix = basename(this.folder);
   }
 
   /** A new namespace with its loopback up. */
   addNetns(name: string): TestNetns {
-    const path = join(this.#folder, name);
+    const path = join(this.folder, name);
     writeFileSync(path, '', { flag: 'wx' });
     const netns = { name, path };
     this.#namespaces.set(name, netns);
@@ -106,7 +107,7 @@ export class NetnsWorld implements Disposable {
 
   [Symbol.dispose](): void {
     for (const { path } of this.#namespaces.values()) tryRun(['umount', '--lazy', path]);
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 

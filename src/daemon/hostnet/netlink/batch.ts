@@ -54,8 +54,14 @@ export class NetlinkBatch {
   }
 
   readonly #attributes: AttributeWriter = {
-    u16: (type, value) => this.#view.setUint16(this.#attribute(type, 2), value, true),
-    u32: (type, value) => this.#view.setUint32(this.#attribute(type, 4), value, true),
+    u16: (type, value) => {
+      const at = this.#attribute(type, 2); // First: making room can replace the view.
+      this.#view.setUint16(at, value, true);
+    },
+    u32: (type, value) => {
+      const at = this.#attribute(type, 4);
+      this.#view.setUint32(at, value, true);
+    },
     text: (type, value) => {
       const bytes = new TextEncoder().encode(`${value}\0`);
       const at = this.#attribute(type, bytes.length);
