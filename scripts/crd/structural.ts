@@ -36,7 +36,9 @@ const KEPT = new Set([
 /** Members that say nothing to the API server. */
 const DROPPED = new Set(['$schema', 'examples', 'propertyNames']);
 
-/** The structural schema of what a valibot object schema takes as input, without the members `omit`. */
+/**
+ * The structural schema of what a valibot object schema takes as input, without the members `omit`.
+ */
 export function toStructuralSchema(
   schema: GenericSchema,
   o: { readonly omit?: readonly string[] } = {},
@@ -64,7 +66,9 @@ function structural(source: SchemaNode, path: string): SchemaNode {
   return inOrder(node);
 }
 
-/** Objects: members are described one by one, or all alike; unknown ones are pruned or preserved. */
+/**
+ * Objects: members are described one by one, or all alike; unknown ones are pruned or preserved.
+ */
 function convertMembers(node: SchemaNode, path: string): void {
   const { properties, additionalProperties } = node;
   if (isNode(properties)) {

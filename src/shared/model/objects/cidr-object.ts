@@ -65,7 +65,7 @@ export type CidrConfig = v.InferOutput<typeof CidrConfig>;
 
 /** Content of a CIDR object. */
 export const CidrObjectSpec = v.looseObject({
-  config: CidrConfig,
+  config: v.pipe(CidrConfig, admission({ description: 'What the division follows from.' })),
   cidr: v.pipe(
     v.array(CidrEntry),
     admission({

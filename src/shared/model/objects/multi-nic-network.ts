@@ -23,7 +23,10 @@ import {
   SUBNET_PATTERN,
 } from './patterns.ts';
 
-const NameList = v.pipe(v.array(text(253, 'Name or address.')), admission({ maxItems: 32 }));
+const NameList = v.pipe(
+  v.array(text(253, 'Name or address.')),
+  admission({ description: 'Names or addresses.', maxItems: 32 }),
+);
 
 /** DNS settings; accepted as the original did, passed to delegates. */
 export const NetworkDns = v.looseObject({

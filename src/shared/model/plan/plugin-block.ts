@@ -33,7 +33,7 @@ export function parsePluginBlock(
     return sortMembers(block);
   }
   for (const [name, value] of Object.entries(args)) {
-    const rule = pluginArgs[known][name];
+    const rule = Object.hasOwn(pluginArgs[known], name) ? pluginArgs[known][name] : undefined;
     if (rule === undefined) findings.warning(argPath(name), `not an argument of ${type}; ignored`);
     else addMember(block, { name, value, rule }, findings);
   }
