@@ -74,6 +74,7 @@ async function demo(): Promise<boolean> {
     () => attachPods(size, config),
   );
   showAttachments(attached);
+  await step('pools published', () => stack.publishedAllocations(running, attached.length));
   await showObjects(running);
   const matrix = await step('every pod to every other over every NIC', () =>
     reachability(attached),

@@ -117,9 +117,9 @@ export async function linkKind(): Promise<'ipvlan' | 'macvlan'> {
   }
 }
 
-/** Interfaces in a namespace besides loopback, by name. */
-export async function interfacesIn(netns: string): Promise<string[]> {
-  const output = await run(['ip', '-n', netns, '-json', 'link', 'show']);
+/** Interfaces in a pod besides loopback, by name. */
+export async function interfacesIn(pod: Pod): Promise<string[]> {
+  const output = await run(['ip', '-n', pod.name, '-json', 'link', 'show']);
   const links: unknown = JSON.parse(output);
   if (!Array.isArray(links)) throw new Error('ip did not print a list of links');
   return links.map((link: { ifname: string }) => link.ifname).filter((name) => name !== 'lo');

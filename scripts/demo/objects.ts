@@ -70,11 +70,18 @@ async function pools(client: KubeClient): Promise<ObjectTable> {
   return {
     title: 'IPPool',
     header: ['NAME', 'HOST', 'NIC', 'ALLOCATIONS'],
-    rows: items.map(({ metadata, spec }) => [
-      metadata.name,
-      spec.hostName,
-      spec.interfaceName,
-      spec.allocations.map((a) => `${a.address} ${a.namespace}/${a.pod}`).join(', '),
-    ]),
+    rows: items
+      .sort(byName)
+      .map(({ metadata, spec }) => [
+        metadata.name,
+        spec.hostName,
+        spec.interfaceName,
+        spec.allocations.map((a) => `${a.address} ${a.namespace}/${a.pod}`).join(', '),
+      ]),
   };
+}
+
+/** Names with numbers in them in the order of the numbers. */
+function byName(a: { metadata: { name: string } }, b: { metadata: { name: string } }): number {
+  return a.metadata.name.localeCompare(b.metadata.name, 'en', { numeric: true });
 }

@@ -65,7 +65,7 @@ export async function showLeftovers(attached: Attached[], size: LabSize): Promis
   const delMs = attached.map((item) => item.delMs).sort((a, b) => a - b);
   console.log(dim(`  DEL took ${milliseconds(delMs[Math.floor(delMs.length / 2)] ?? 0)} (median)`));
   let links = 0;
-  for (const { pod } of attached) links += (await interfacesIn(pod.netns)).length;
+  for (const { pod } of attached) links += (await interfacesIn(pod)).length;
   let journal = 0;
   let taken = 0;
   for (let index = 0; index < size.hosts; index += 1) {

@@ -1,10 +1,12 @@
 // The product on the demo's hosts: API server, controller, one daemon per host. Programs are the compiled ones.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { OPERATOR_NAMESPACE } from '../../src/shared/model/names.ts';
 import type { MultiNicNetwork } from '../../src/shared/model/objects/multi-nic-network.ts';
 import { createKubeClient, type KubeClient } from '../../src/shared/platform/kube/client.ts';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
 import { startApiServer } from '../../test/apiserver/server.ts';
+import { NAD_CRD, ourCrds } from '../../test/helpers/crds.ts';
 import { hostName, hostNetns, type LabSize, MANAGEMENT_ADDRESS } from './lab.ts';
 
 const root = join(import.meta.dir, '../..');
@@ -53,11 +55,16 @@ function start(program: string, command: string[], env: Record<string, string>):
 
 export async function startApi(size: LabSize): Promise<Stack> {
   mkdirSync(STATE_FOLDER, { recursive: true });
-  const crdFolder = join(root, 'deploy/crds');
-  const crds = readdirSync(crdFolder)
-    .filter((name) => name.endsWith('.yaml'))
-    .map((name) => Bun.YAML.parse(readFileSync(join(crdFolder, name), 'utf8')));
-  const server = await startApiServer({ crds, hostname: MANAGEMENT_ADDRESS });
+  const server = await startApiServer({
+    crds: [...ourCrds(), NAD_CRD],
+    hostname: MANAGEMENT_ADDRESS,
+    objects: [OPERATOR_NAMESPACE].map((name) => ({
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name },
+      status: { phase: 'Active' },
+    })),
+  });
   const client = createKubeClient({ server: server.url });
   for (let host = 0; host < size.hosts; host += 1) {
     const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: hostName(host) } };
@@ -78,7 +85,7 @@ export async function startApi(size: LabSize): Promise<Stack> {
 export async function startController(): Promise<void> {
   start('controller', [join(build, 'multi-nic-controller')], {
     KUBECONFIG_FILE: `${STATE_FOLDER}/kubeconfig`,
-    OPERATOR_NAMESPACE: 'multi-nic-cni-operator',
+    OPERATOR_NAMESPACE,
     POD_NAME: 'controller-demo',
     HEALTH_PORT: '8083',
   });
@@ -128,5 +135,14 @@ export async function createNetwork(
   return await waitFor(`the network attachment definition of ${name}`, async () => {
     const key = { name, namespace: 'default' };
     return (await stack.client.get(kinds.NET_ATTACH_DEFS, key))?.spec?.config;
+  });
+}
+
+/** Waits until the IPPool objects, which daemons publish about once a second, hold an address of each pod. */
+export async function publishedAllocations(stack: Stack, pods: number): Promise<void> {
+  await waitFor(`the IPPools name ${pods} pods`, async () => {
+    const { items } = await stack.client.list(kinds.IP_POOLS);
+    const names = new Set(items.flatMap((pool) => pool.spec.allocations.map((a) => a.pod)));
+    return names.size === pods ? true : undefined;
   });
 }

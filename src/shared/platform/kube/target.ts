@@ -66,9 +66,14 @@ async function loadKubeconfig(
   if (proxyUrl !== undefined && !/^https?:\/\//.test(proxyUrl)) {
     throw new Error(`kubeconfig ${path} has a proxy-url that is neither http nor https`);
   }
+  const server = cluster.server.replace(/\/+$/, '');
+  if (server.startsWith('http://')) {
+    refuseCredentialsInClear(config, path);
+    return { server };
+  }
   const exec = createExecCredentials({ env, now: Date.now });
   return {
-    server: cluster.server.replace(/\/+$/, ''),
+    server,
     ...(proxyUrl === undefined ? {} : { proxyUrl }),
     credentials: cached(now, async (refresh) => {
       if (refresh) exec.forget();
@@ -80,6 +85,16 @@ async function loadKubeconfig(
       return await fromConfig(current);
     }),
   };
+}
+
+/** A server without TLS (`kubectl proxy`, the embedded one) is fine as long as nothing secret would be sent to it. */
+function refuseCredentialsInClear(config: KubeConfig, path: string): void {
+  const { name: _name, ...credentials } = config.getCurrentUser() ?? { name: '' };
+  const secret = Object.entries(credentials).find(([, value]) => value !== undefined);
+  if (secret === undefined) return;
+  throw new Error(
+    `kubeconfig ${path} has an http server and a user with ${secret[0]}: use https for it`,
+  );
 }
 
 function loadFile(config: KubeConfig, path: string): KubeConfig {
