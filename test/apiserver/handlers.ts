@@ -124,7 +124,8 @@ export class Handlers {
     const more: JsonObject = {};
     if (left > 0) {
       const id = list.id ?? crypto.randomUUID();
-      if (list.id === undefined) this.#store.keepSnapshot(id, list);
+      const { revision, items } = list;
+      if (list.id === undefined) this.#store.keepSnapshot(id, { revision, items });
       more.continue = btoa(JSON.stringify({ id, start: pageEnd }));
       more.remainingItemCount = left;
     }
@@ -143,7 +144,7 @@ export class Handlers {
 
   #continued(token: string): ListInProgress {
     const { id, start } = parseToken(token);
-    return { id, start, ...this.#store.snapshot(id) };
+    return { ...this.#store.snapshot(id), id, start };
   }
 
   #create(request: ApiRequest, context: WriteContext, text: string): JsonObject {

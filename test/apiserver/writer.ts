@@ -2,7 +2,7 @@
 // defaults and validation, generation, field ownership, finalizers. Deciding what to ask for is the handlers' part.
 import { applyConfig, recordUpdate, type Writer } from './apply.ts';
 import { checkBuiltIn, completeBuiltIn, completeCrd } from './built-in.ts';
-import { isEqual, type Json, type JsonObject, objectAt, textAt, without } from './json.ts';
+import { isEqual, type JsonObject, objectAt, textAt, without } from './json.ts';
 import { apiVersionOf, CRD_PLURAL, type Kind, type KindRegistry, storeKey } from './kinds.ts';
 import {
   checkMetadata,
@@ -12,6 +12,14 @@ import {
   toTime,
   withServerMembers,
 } from './metadata.ts';
+import {
+  comparable,
+  disown,
+  frameOf,
+  isResetOfOwners,
+  withoutFrame,
+  withPropagation,
+} from './object-parts.ts';
 import { fillDefaults, prune } from './schema.ts';
 import { checkValue } from './schema-check.ts';
 import { shapeOf } from './shape.ts';
@@ -113,6 +121,9 @@ export class ObjectWriter {
       deletionGracePeriodSeconds: graceSeconds,
     };
     if (finalizers.length > 0) metadata.finalizers = finalizers;
+    const isFirst = known.deletionTimestamp === undefined;
+    if (isFirst && known.generation !== undefined)
+      metadata.generation = Number(known.generation) + 1;
     const next = { ...old, metadata };
     return { object: this.#commit(context, old, next), isGone: false };
   }
@@ -212,6 +223,12 @@ export class ObjectWriter {
   #merge(context: WriteContext, old: JsonObject, changed: JsonObject): JsonObject {
     const { kind } = context;
     const known = objectAt(old, 'metadata');
+    if (isTerminating(changed) && !isTerminating(old)) {
+      const field = 'metadata.deletionTimestamp';
+      const message = 'Invalid value: field is immutable';
+      const cause = { reason: 'FieldValueInvalid', field, message };
+      throw status.invalid(this.#subject(context), [cause]);
+    }
     const sameName = {
       ...objectAt(changed, 'metadata'),
       name: known.name ?? '',
@@ -342,52 +359,4 @@ export class ObjectWriter {
     if (kind !== undefined) for (const one of this.#store.list(store)) this.erase(kind, one);
     this.#kinds.withdraw(crd);
   }
-}
-
-/** The object with its apiVersion and kind set and in front. */
-function frameOf(kind: Kind, body: JsonObject): JsonObject {
-  return {
-    apiVersion: apiVersionOf(kind),
-    kind: kind.kind,
-    ...without(body, 'apiVersion', 'kind'),
-  };
-}
-
-/** The schema without its rules for apiVersion, kind and metadata, which are checked apart. */
-function withoutFrame(schema: JsonObject): JsonObject {
-  const properties = without(objectAt(schema, 'properties'), 'apiVersion', 'kind', 'metadata');
-  return { ...schema, properties };
-}
-
-/** What counts as a change: not the version, and not when a manager wrote the same thing again. */
-function comparable(object: JsonObject): JsonObject {
-  const metadata = objectAt(object, 'metadata');
-  const owners = Array.isArray(metadata.managedFields) ? metadata.managedFields : [];
-  const timeless = owners.map((entry: Json) =>
-    typeof entry === 'object' && entry !== null && !Array.isArray(entry)
-      ? without(entry, 'time')
-      : entry,
-  );
-  return {
-    ...object,
-    metadata: { ...without(metadata, 'resourceVersion'), managedFields: timeless },
-  };
-}
-
-/** An empty list of managedFields asks to forget all owners. */
-function isResetOfOwners(changed: JsonObject): boolean {
-  const owners = objectAt(changed, 'metadata').managedFields;
-  return Array.isArray(owners) && owners.every((entry) => isEqual(entry, {}));
-}
-
-function disown(object: JsonObject): JsonObject {
-  return { ...object, metadata: without(objectAt(object, 'metadata'), 'managedFields') };
-}
-
-/** Waiting for dependents is a finalizer; the garbage collector takes it away. */
-function withPropagation(finalizers: readonly Json[], propagation: string | undefined): Json[] {
-  const extra = { Foreground: 'foregroundDeletion', Orphan: 'orphan' }[propagation ?? ''];
-  return extra === undefined || finalizers.includes(extra)
-    ? [...finalizers]
-    : [...finalizers, extra];
 }

@@ -51,6 +51,8 @@ export interface DeleteOptions extends RequestOptions {
   readonly uid?: string;
   readonly resourceVersion?: string;
   readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
+  /** Pods only: 0 removes the object without waiting for its kubelet. */
+  readonly gracePeriodSeconds?: number;
 }
 
 export interface WatchOptions {
@@ -231,6 +233,7 @@ class HttpKubeClient implements KubeClient {
       apiVersion: 'v1',
       kind: 'DeleteOptions',
       propagationPolicy: o.propagation ?? 'Background',
+      gracePeriodSeconds: o.gracePeriodSeconds,
       preconditions: { uid: o.uid, resourceVersion: o.resourceVersion },
     };
     const sent = { text: JSON.stringify(options), type: 'application/json' };
