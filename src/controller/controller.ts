@@ -32,6 +32,8 @@ export interface ControllerOptions {
   readonly metrics: Metrics;
   readonly clock?: Clock;
   readonly hostBatchMs?: number;
+  /** Daemons publish what they give out within this time. Default 2.5 s. */
+  readonly settleMs?: number;
   /** Told what the controller knows as soon as it starts. */
   readonly onStart?: (running: RunningController) => void;
 }
@@ -45,6 +47,7 @@ const CONCURRENCY = 4;
 const RECONCILE_DEADLINE_MS = 120_000;
 const BACKOFF = { initialMs: 200, maxMs: 60_000 };
 const RESYNC_MS = 600_000;
+const SETTLE_MS = 2_500;
 /** Somebody else wrote in between: look again at once, but not in a circle. */
 const CONFLICT_MS = 250;
 
@@ -99,6 +102,8 @@ export async function runController(o: ControllerOptions, signal: AbortSignal): 
     namespace,
     leaseDurationMs,
     defaults,
+    settleMs: o.settleMs ?? SETTLE_MS,
+    withdrawals: new Map(),
     memories: new Map(),
   };
   o.onStart?.({ world, queue });

@@ -111,6 +111,7 @@ export class Lab implements AsyncDisposable {
         }),
         metrics,
         hostBatchMs: 5,
+        settleMs: 50,
         onStart: started.resolve,
         ...o,
       },

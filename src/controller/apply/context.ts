@@ -20,6 +20,10 @@ export interface ControllerContext {
   readonly namespace: string;
   readonly leaseDurationMs: number;
   readonly defaults: ConfigDefaults;
+  /** Daemons publish what they give out within this time. */
+  readonly settleMs: number;
+  /** When the indices of a network that ends were withdrawn (monotonic). */
+  readonly withdrawals: Map<string, number>;
   /** By network name. */
   readonly memories: Map<string, NetworkMemory>;
 }

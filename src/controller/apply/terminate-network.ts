@@ -14,8 +14,6 @@ import { deleteLedger } from './ledger-store.ts';
 import { unpublishNetwork } from './publish-hosts.ts';
 
 const DELETES_AT_ONCE = 8;
-/** Daemons publish their pools within about a second; what they gave out last must be seen. */
-const SETTLE_MS = 2_500;
 const AGAIN_MS = 1_000;
 const DRAIN_AGAIN_MS = 15_000;
 
@@ -107,10 +105,16 @@ async function unpublish(
   networkName: string,
   signal: AbortSignal,
 ): Promise<Termination | undefined> {
-  const isPublished = context.world.sortedHosts().some((host) => host.published.has(networkName));
-  if (!isPublished) return undefined;
-  await unpublishNetwork(context, networkName, signal);
-  return waiting('Withdrawing', 'indices are being withdrawn from hosts', SETTLE_MS);
+  const { world, clock, settleMs, withdrawals } = context;
+  const message = 'indices are being withdrawn from hosts';
+  if (world.sortedHosts().some((host) => host.published.has(networkName))) {
+    await unpublishNetwork(context, networkName, signal);
+    withdrawals.set(networkName, clock.monotonic());
+    return waiting('Withdrawing', message, settleMs);
+  }
+  const sinceMs = withdrawals.get(networkName);
+  const leftMs = sinceMs === undefined ? 0 : sinceMs + settleMs - clock.monotonic();
+  return leftMs > 0 ? waiting('Withdrawing', message, leftMs) : undefined;
 }
 
 async function removePools(
@@ -156,5 +160,6 @@ async function removeLedger(
 ): Promise<Termination | undefined> {
   if (context.world.ledger(networkName) === undefined) return undefined;
   await deleteLedger(context, networkName, signal);
+  context.withdrawals.delete(networkName);
   return waiting('RemovingLedger', 'the ledger is being removed', AGAIN_MS);
 }

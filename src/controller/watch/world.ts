@@ -271,7 +271,8 @@ export class World {
   #poolChanged(name: string): void {
     const pool = this.#all.pools.get(name);
     const before = this.pools.update(name, pool);
-    if (pool !== undefined && !this.hasNode(pool.hostName)) this.#enqueue('host', pool.hostName);
+    const hostName = (pool ?? before)?.hostName;
+    if (hostName !== undefined && !this.hasNode(hostName)) this.#enqueue('host', hostName);
     if (pool !== undefined && isStuck(pool)) this.#enqueue('pool', name);
     const network = (pool ?? before)?.network;
     if (network === undefined) return;
