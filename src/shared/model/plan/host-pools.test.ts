@@ -1,81 +1,26 @@
 // Pools of a host, with the real core: divisions that the original computed, both families,
 // host-subnet mode, and every reason for which a NIC has no pool.
 import { describe, expect, test } from 'bun:test';
-import * as v from 'valibot';
 import { loadCore } from '../../../../core-wasm/index.ts';
 import { Random, seedTitle } from '../../../../core-wasm/test/random.ts';
-import hostSubnet from '../../../../test/golden/cidr/host-subnet-mode.json';
-import poolGolden from '../../../../test/golden/cidr/pool-excludes.json';
 import golden from '../../../../test/golden/crd/original-divisions.json';
-import { addressBits, parseAddress } from '../ip/address.ts';
-import { type Cidr, cidrOf, formatCidr, parseCidr } from '../ip/cidr.ts';
-import type { InterfaceInfo } from '../objects/host-interface.ts';
-import { MultiNicNetwork } from '../objects/multi-nic-network.ts';
 import {
-  chooseInterfaces,
-  explainHostPools,
-  findSharedNets,
-  type HostPool,
-  hostAddressBlocks,
-  isPoolAddress,
-  planHostPools,
-  poolExcludes,
-} from './host-pools.ts';
-import { type NetworkDefinition, parseNetworkDefinition } from './network-definition.ts';
-import { poolName } from './pool-name.ts';
+  block,
+  brief,
+  define,
+  eth1,
+  eth2,
+  host,
+  indices,
+  network,
+  nic,
+} from '../../../../test/helpers/plan-network.ts';
+import { addressBits } from '../ip/address.ts';
+import { formatCidr } from '../ip/cidr.ts';
+import type { InterfaceInfo } from '../objects/host-interface.ts';
+import { chooseInterfaces, explainHostPools, findSharedNets, planHostPools } from './host-pools.ts';
 
 const core = await loadCore();
-
-function define(object: unknown): NetworkDefinition {
-  const parsed = parseNetworkDefinition(v.parse(MultiNicNetwork, object));
-  if (!parsed.ok) throw new Error(parsed.issues.join('\n'));
-  return parsed.network;
-}
-
-function network(spec: Record<string, unknown> = {}, ipam: Record<string, unknown> = {}) {
-  const section = { type: 'multi-nic-ipam', hostBlock: 8, interfaceBlock: 2, vlanMode: 'l3' };
-  return define({
-    metadata: { name: 'net', uid: 'u' },
-    spec: {
-      subnet: '192.168.0.0/16',
-      ipam: JSON.stringify({ ...section, ...ipam }),
-      multiNICIPAM: true,
-      plugin: { cniVersion: '0.3.0', type: 'ipvlan' },
-      ...spec,
-    },
-  });
-}
-
-function block(text: string): Cidr {
-  const address = parseAddress(text);
-  if (address !== undefined) return cidrOf(address, addressBits[address.family]);
-  const cidr = parseCidr(text, { allowHostBits: true });
-  if (cidr === undefined) throw new Error(`${text} is no block`);
-  return cidr;
-}
-
-const nic = (interfaceName: string, netAddress: string, hostIP = ''): InterfaceInfo => ({
-  interfaceName,
-  netAddress,
-  hostIP,
-});
-
-const eth1 = nic('eth1', '10.0.1.0/24', '10.0.1.5');
-const eth2 = nic('eth2', '10.0.2.0/24', '10.0.2.5');
-const indices = new Map([
-  ['10.0.1.0/24', 0],
-  ['10.0.2.0/24', 1],
-]);
-
-function host(o: { interfaces?: InterfaceInfo[]; at?: number; reserved?: Cidr[] } = {}) {
-  const { interfaces = [eth1, eth2], at = 0, reserved = [] } = o;
-  const hostIndices = new Map([...indices.keys()].map((net) => [net, at]));
-  return { hostName: 'h0', interfaces, hostIndices, reserved };
-}
-
-function brief(pools: readonly HostPool[]): string[] {
-  return pools.map((p) => `${p.interfaceName} ${formatCidr(p.vlanCidr)} ${formatCidr(p.podCidr)}`);
-}
 
 describe('divisions of the original', () => {
   for (const row of golden.rows) {
@@ -285,103 +230,6 @@ describe('of two NICs in one net (W-11)', () => {
       }
     });
   }
-});
-
-describe('host-subnet mode', () => {
-  for (const { netAddress, hostBits, hosts, refused } of hostSubnet.blocks) {
-    if (refused !== undefined || hostBits > 6) continue; // the others leave no addresses
-    test(`${netAddress} with hostBlock ${hostBits} (W-13)`, () => {
-      const all = hosts.map((one) => ({
-        hostName: one.host,
-        interfaces: [nic('eth1', netAddress, one.hostIp)],
-        hostIndices: new Map([[netAddress, one.hostIndex]]),
-      }));
-      const definition = define({
-        metadata: { name: 'aws' },
-        spec: {
-          ipam: JSON.stringify({ type: 'multi-nic-ipam', hostBlock: hostBits, interfaceBlock: 0 }),
-          plugin: { cniVersion: '0.3.0', type: 'ipvlan' },
-        },
-      });
-      const reserved = hostAddressBlocks(all);
-      const pools = all.flatMap((one) =>
-        planHostPools(core, definition, new Map([[netAddress, 5]]), { ...one, reserved }),
-      );
-      expect(
-        pools.map((p) => ({
-          host: p.hostName,
-          podCidr: formatCidr(p.podCidr),
-          vlanCidr: formatCidr(p.vlanCidr),
-          pool: p.name,
-          excludes: p.excludes.map(formatCidr),
-        })),
-      ).toEqual(
-        hosts.map(({ host: name, podCidr, pool, excludes }) => ({
-          host: name,
-          podCidr,
-          vlanCidr: netAddress,
-          pool,
-          excludes,
-        })),
-      );
-    });
-  }
-
-  test("keeps a host's addresses of all its NICs and the gateways of pods out of pools", () => {
-    const routes = [{ dst: '10.9.0.0/16', gw: '10.0.1.1' }, { dst: '10.8.0.0/16' }];
-    const definition = network({ subnet: '' }, { hostBlock: 2, routes });
-    const interfaces = [{ ...eth1, addresses: ['10.0.1.5/24', '10.0.1.9/32', 'fe80::1/64'] }, eth2];
-    const [pool] = planHostPools(core, definition, indices, host({ interfaces }));
-    expect(pool?.excludes.map(formatCidr)).toEqual(['10.0.1.1/32', '10.0.1.5/32', '10.0.1.9/32']);
-    for (const [address, may] of [
-      ['10.0.1.2', true],
-      ['10.0.1.5', false],
-      ['10.0.1.64', false],
-      ['fd00::1', false],
-      ['x', false],
-    ] as const) {
-      expect(pool && isPoolAddress(pool, address)).toBe(may);
-    }
-  });
-
-  test('takes no notice of other addresses where there is a subnet', () => {
-    const reserved = [block('192.168.0.5/32')];
-    const [pool] = planHostPools(core, network(), indices, host({ reserved }));
-    expect(pool?.excludes).toEqual([]);
-  });
-
-  test('works with IPv6 nets', () => {
-    const interfaces = [nic('eth1', 'fd01::/64', 'fd01::5')];
-    const own = { hostName: 'h', interfaces, hostIndices: new Map([['fd01::/64', 2]]) };
-    const pools = planHostPools(core, network({ subnet: '' }), new Map([['fd01::/64', 0]]), own);
-    expect(brief(pools)).toEqual(['eth1 fd01::/64 fd01::200:0:0:0/72']);
-  });
-});
-
-describe('excludes of a pool', () => {
-  for (const { excludes, podCidr, poolExcludes: expected } of poolGolden.excludes) {
-    test(`${excludes} in ${podCidr}`, () => {
-      const found = poolExcludes(block(podCidr), excludes.map(block));
-      expect(found.map(formatCidr)).toEqual(expected);
-    });
-  }
-
-  test('are listed once', () => {
-    const same = ['10.0.0.5/32', '10.0.0.5'].map(block);
-    expect(poolExcludes(block('10.0.0.0/24'), same).map(formatCidr)).toEqual(['10.0.0.5/32']);
-  });
-});
-
-describe('names of pools', () => {
-  for (const { network: name, podCidr, name: expected } of poolGolden.names) {
-    if (parseCidr(podCidr) === undefined) continue; // ours never have host bits
-    test(expected, () => expect(poolName(name, block(podCidr))).toBe(expected));
-  }
-
-  test('IPv6 has its eight groups', () => {
-    expect(poolName('net', block('fd00::/64'))).toBe('net-fd00-0-0-0-0-0-0-0-64');
-    expect(poolName('net', block('2001:DB8::1/128'))).toBe('net-2001-db8-0-0-0-0-0-1-128');
-  });
 });
 
 describe('hostBlock 0 (W-12)', () => {
