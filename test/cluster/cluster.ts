@@ -17,6 +17,7 @@ import { attempt, run, waitFor } from './command.ts';
 import { configureControlPlane, startControlPlane } from './control-plane.ts';
 import { killMachines, runningMachines } from './machine.ts';
 import { configureNode, loadImage, startNode } from './node.ts';
+import { installPackages, missingPackages } from './packages.ts';
 import { findPeers, type Peers } from './peers.ts';
 import {
   buildMetaPlugin,
@@ -25,7 +26,7 @@ import {
   podNetworkObjects,
 } from './pod-network.ts';
 import { ADMIN_KUBECONFIG, type ClusterShape, HOST_LINK, nodeName, STATE } from './settings.ts';
-import { findBusybox, TEST_IMAGES, writeTestImages } from './test-images.ts';
+import { TEST_IMAGES, writeTestImages } from './test-images.ts';
 
 /** Says what was reached, and when. */
 export type Report = (message: string) => void;
@@ -35,12 +36,16 @@ const SHAPE_FILE = join(STATE, 'shape.json');
 /** Why this machine cannot run a cluster; undefined if it can. */
 export function whyNoCluster(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
-  const missing = ['unshare', 'nsenter', 'ip', 'mount', 'umount', 'pivot_root'].filter(
+  const missing = ['unshare', 'nsenter', 'mount', 'umount', 'pivot_root'].filter(
     (program) => Bun.which(program) === null,
   );
   if (missing.length > 0) return `needs ${missing.join(', ')}`;
-  if (findBusybox() === undefined) return 'needs busybox for the test images';
+  const tried = Bun.spawnSync(['unshare', '--mount', '--net', '--pid', '--ipc', '--fork', 'true']);
+  if (tried.exitCode !== 0) return 'needs the right to make namespaces';
   if (Bun.which('go') === null) return 'needs a Go toolchain to build Kubernetes';
+  const canInstall = Bun.which('apt-get') !== null;
+  const packages = missingPackages();
+  if (packages.length > 0 && !canInstall) return `needs the packages ${packages.join(', ')}`;
   return undefined;
 }
 
@@ -53,6 +58,7 @@ export async function clusterUp(
   if (reason !== undefined) throw new Error(`this machine cannot run the cluster: it ${reason}`);
   const running = runningMachines();
   if (running.length > 0) throw new Error(`a cluster is up already (${running.join(', ')})`);
+  await installPackages(report);
   const peers = await findPeers();
   await clusterDown(); // left-overs of a crash
   makeStateFolder(shape);

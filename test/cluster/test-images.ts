@@ -19,15 +19,10 @@ export const TEST_IMAGES: readonly string[] = ['pause', 'pod'].map((name) =>
   join(STATE, `images/${name}.tar`),
 );
 
-/** Path of the busybox of this machine, static or not; undefined if there is none. */
-export function findBusybox(): string | undefined {
-  return Bun.which('busybox') ?? undefined;
-}
-
 /** Writes both images as OCI layout tars. */
 export async function writeTestImages(): Promise<void> {
-  const busybox = findBusybox();
-  if (busybox === undefined) throw new Error('busybox is not installed');
+  const busybox = Bun.which('busybox');
+  if (busybox === null) throw new Error('busybox is not installed');
   const layer = [
     ...baseEntries(),
     fileEntry('bin/busybox', busybox, 0o755),
