@@ -4,8 +4,8 @@
 // A link is asked for on the host's socket and made directly in the pod's namespace, under its
 // final name and up. (Asking on the pod's socket with the master's namespace id would make kernels
 // before 6.15 create it in the host's namespace and move it, which is slow and takes it down.)
-// Those kernels also refuse a name that a link of the host has. So where the host has one of that
-// name, the link is made under a name of its own and renamed in the pod.
+// Those kernels also say EEXIST for a name that a link of the host has. So where the pod turns out
+// not to have the name, the link is made under a name of its own and renamed in the pod.
 //
 // IPv6 is left as the kernel sets it up for any new link (link-local address, router
 // advertisements by the namespace's own settings); the reference plugins do the same.
@@ -46,6 +46,12 @@ interface Made extends Planned {
   readonly link: LinkRecord;
 }
 
+interface Refused {
+  readonly plan: Planned;
+  readonly outcome: RequestOutcome;
+  readonly isNameInPod: boolean;
+}
+
 /** See NetnsHandle.createLinks. */
 export function createPodLinks(
   context: CreateContext,
@@ -77,37 +83,48 @@ function toCreated({ request, link }: Made): PodLink {
 /** Looks the masters up anew: they may have gone or changed since they were selected. */
 function planLinks(socket: NetlinkSocket, requests: readonly PodLinkRequest[]): Planned[] {
   const batch = new NetlinkBatch();
-  for (const { parentIndex, name } of requests) {
-    addGetLink(batch, { index: parentIndex });
-    addGetLink(batch, { name });
-  }
-  const answers = new Map<number, LinkRecord>();
+  for (const { parentIndex } of requests) addGetLink(batch, { index: parentIndex });
+  const masters = new Map<number, LinkRecord>();
   const outcomes = socket.request(batch, (message, position) => {
     const link = readLink(message);
-    if (link !== undefined) answers.set(position, link);
+    if (link !== undefined) masters.set(position, link);
   });
   return requests.map((request, n) => {
-    const master = answers.get(2 * n);
+    const master = masters.get(n);
     const isOther = request.parentName !== undefined && request.parentName !== master?.name;
     if (master === undefined || isOther) {
-      const errno = outcomes[2 * n]?.errno ?? 'ENODEV';
-      throw linkFailure({ request, step: 'master', errno });
+      throw linkFailure({ request, step: 'master', errno: outcomes[n]?.errno ?? 'ENODEV' });
     }
-    const firstName = answers.has(2 * n + 1) ? ownName() : request.name;
-    const plan = { request, master, firstName };
+    const plan = { request, master, firstName: request.name };
     // ipvlan would accept any MTU and then lose what the master cannot send.
     if (request.mtu > master.mtu) throw failure(plan, 'create', refusal('EINVAL'));
     return plan;
   });
 }
 
-/** A name that no link has, of the 15 bytes a name can have. */
-function ownName(): string {
-  return `mn${crypto.randomUUID().replaceAll('-', '').slice(0, 13)}`;
+/** Makes all links, in the order asked for; if one is refused the others are removed again. */
+function makeLinks(context: CreateContext, planned: readonly Planned[]): Made[] {
+  const first = tryLinks(context, planned);
+  const isHostsName = ({ outcome, isNameInPod }: Refused): boolean =>
+    outcome.errno === 'EEXIST' && !isNameInPod;
+  const again = first.refused
+    .filter(isHostsName)
+    .map(({ plan }) => ({ ...plan, firstName: ownName() }));
+  const second = tryLinks(context, again);
+  const made = [...first.made, ...second.made];
+  const [refused] = [...first.refused.filter((entry) => !isHostsName(entry)), ...second.refused];
+  if (refused !== undefined) {
+    removeMade(context.pod, made);
+    throw failure(refused.plan, 'create', refused.outcome);
+  }
+  const order = new Map(planned.map(({ request }, n) => [request, n]));
+  return made.sort((a, b) => (order.get(a.request) ?? 0) - (order.get(b.request) ?? 0));
 }
 
-/** Makes all links; if one is refused the others are removed again. */
-function makeLinks(context: CreateContext, planned: readonly Planned[]): Made[] {
+function tryLinks(
+  context: CreateContext,
+  planned: readonly Planned[],
+): { made: Made[]; refused: Refused[] } {
   const create = new NetlinkBatch();
   const look = new NetlinkBatch();
   for (const { request, firstName } of planned) {
@@ -127,17 +144,20 @@ function makeLinks(context: CreateContext, planned: readonly Planned[]): Made[] 
     if (link !== undefined) links.set(position, link);
   });
   const made: Made[] = [];
-  const refused: { plan: Planned; outcome: RequestOutcome }[] = [];
+  const refused: Refused[] = [];
   for (const [n, plan] of planned.entries()) {
     const outcome = outcomes[n] ?? refusal('EIO');
     const link = links.get(n);
-    if (outcome.errno === undefined && link !== undefined) made.push({ ...plan, link });
-    else refused.push({ plan, outcome });
+    const isMade = outcome.errno === undefined && link !== undefined;
+    if (isMade) made.push({ ...plan, link });
+    else refused.push({ plan, outcome, isNameInPod: link !== undefined });
   }
-  const [first] = refused;
-  if (first === undefined) return made;
-  removeMade(context.pod, made);
-  throw failure(first.plan, 'create', first.outcome);
+  return { made, refused };
+}
+
+/** A name that no link has, of the 15 bytes a name can have. */
+function ownName(): string {
+  return `mn${crypto.randomUUID().replaceAll('-', '').slice(0, 13)}`;
 }
 
 /** What one message of the configuration is about. */

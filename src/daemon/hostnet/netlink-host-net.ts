@@ -13,7 +13,7 @@ import type {
 import * as k from './netlink/constants.ts';
 import { dumpAddresses, dumpLinks, dumpRoutes } from './netlink/dumps.ts';
 import type { LinkRecord } from './netlink/link.ts';
-import { NetlinkSocket } from './netlink/socket.ts';
+import { createReceiveBuffer, NetlinkSocket } from './netlink/socket.ts';
 import { openNetlinkNetns } from './netlink-netns.ts';
 import { createNetlinkRouteWriter, listRoutes } from './netlink-routes.ts';
 import { watchNetlink } from './netlink-watch.ts';
@@ -29,6 +29,7 @@ class NetlinkHostNet implements HostNet {
   readonly #home: NetnsFile;
   /** The namespace called the host's; the same as home but for tests and simulated hosts. */
   readonly #host: NetnsFile;
+  readonly #buffer = createReceiveBuffer();
   readonly #socket: NetlinkSocket;
 
   constructor(netnsPath: string) {
@@ -97,8 +98,8 @@ class NetlinkHostNet implements HostNet {
   }
 
   #openSocket(target: NetnsFile, groups: readonly number[] = []): NetlinkSocket {
-    if (target.id === this.#home.id) return new NetlinkSocket({ groups });
-    return inNetns({ target, home: this.#home }, () => new NetlinkSocket({ groups }));
+    const open = (): NetlinkSocket => new NetlinkSocket({ groups, buffer: this.#buffer });
+    return target.id === this.#home.id ? open() : inNetns({ target, home: this.#home }, open);
   }
 }
 

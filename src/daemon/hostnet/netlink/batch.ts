@@ -10,6 +10,7 @@ import { NLA_F_NESTED, NLM_F_REQUEST } from './constants.ts';
 
 const HEADER_BYTES = 16;
 const ATTRIBUTE_BYTES = 4;
+const encoder = new TextEncoder();
 
 /** Requests waiting to be sent. Sequence numbers count from `firstSequence`. */
 export class NetlinkBatch {
@@ -63,7 +64,7 @@ export class NetlinkBatch {
       this.#view.setUint32(at, value, true);
     },
     text: (type, value) => {
-      const bytes = new TextEncoder().encode(`${value}\0`);
+      const bytes = encoder.encode(`${value}\0`);
       const at = this.#attribute(type, bytes.length);
       this.#bytes.set(bytes, at);
     },

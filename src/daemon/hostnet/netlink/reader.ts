@@ -2,6 +2,8 @@
 // are checked against the datagram, so a malformed message can end a loop but not leave it.
 import { NLA_TYPE_MASK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSGERR_ATTR_MSG } from './constants.ts';
 
+const decoder = new TextDecoder();
+
 /** One message in a datagram. `start` and `end` bound what follows its header. */
 export interface NetlinkMessage {
   readonly view: DataView;
@@ -64,7 +66,7 @@ export function numberIn({ view, start, end }: Attribute): number {
 export function textIn(attribute: Attribute): string {
   const bytes = bytesIn(attribute);
   const zero = bytes.indexOf(0);
-  return new TextDecoder().decode(zero < 0 ? bytes : bytes.subarray(0, zero));
+  return decoder.decode(zero < 0 ? bytes : bytes.subarray(0, zero));
 }
 
 /** The payload; a view into the datagram, valid until the next receive. */

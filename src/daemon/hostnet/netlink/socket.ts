@@ -27,15 +27,24 @@ export interface RequestOutcome {
 
 const done: RequestOutcome = { errno: undefined, text: undefined };
 
+/** A buffer that holds the largest datagram the kernel sends. */
+export function createReceiveBuffer(): Uint8Array {
+  return new Uint8Array(RECEIVE_BYTES);
+}
+
 /** A socket of the rtnetlink family. Not thread safe; every call is synchronous. */
 export class NetlinkSocket implements Disposable {
   readonly descriptor: number;
-  readonly #buffer = new Uint8Array(RECEIVE_BYTES);
+  readonly #buffer: Uint8Array;
   #sequence = 1;
   #isOpen = true;
 
-  /** Opens the socket in the namespace that the calling thread is in now. */
-  constructor(o: { groups?: readonly number[] } = {}) {
+  /**
+   * Opens the socket in the namespace that the calling thread is in now. Sockets of one thread may
+   * share a receive buffer, since none is in use between two calls.
+   */
+  constructor(o: { groups?: readonly number[]; buffer?: Uint8Array } = {}) {
+    this.#buffer = o.buffer ?? createReceiveBuffer();
     this.descriptor = checked(
       'socket',
       libc().socket(k.AF_NETLINK, k.SOCK_RAW_CLOEXEC_NONBLOCK, 0),
@@ -147,7 +156,7 @@ export class NetlinkSocket implements Disposable {
       throw new SystemCallError('recv', errno);
     }
     if (length > RECEIVE_BYTES) return 'lost';
-    return [...readMessages(new DataView(this.#buffer.buffer, 0, Number(length)))];
+    return [...readMessages(this.#received(Number(length)))];
   }
 
   [Symbol.dispose](): void {
@@ -181,6 +190,10 @@ export class NetlinkSocket implements Disposable {
       libc().recv(this.descriptor, this.#buffer, RECEIVE_BYTES, k.MSG_TRUNC),
     );
     if (length > RECEIVE_BYTES) throw new SystemCallError('recv', 'EMSGSIZE');
-    return new DataView(this.#buffer.buffer, 0, length);
+    return this.#received(length);
+  }
+
+  #received(length: number): DataView {
+    return new DataView(this.#buffer.buffer, this.#buffer.byteOffset, length);
   }
 }
