@@ -6,7 +6,7 @@ import { issueText } from '../shared/model/cni/network-config.ts';
 import { CNI_REPLY_BYTES_MAX, CniReply } from '../shared/model/daemon-api.ts';
 import { DomainError, type ErrorDetails, fromProblem } from '../shared/model/errors.ts';
 import { PROBLEM_MEDIA_TYPE, Problem } from '../shared/model/problem.ts';
-import { readText, TooLongError } from './bounded-text.ts';
+import { readBody, TooLongError } from './bounded-text.ts';
 import type { DaemonAnswer } from './daemon-client.ts';
 
 /** Issues and characters of a strange answer that are repeated in an error. */
@@ -20,7 +20,7 @@ const BODY_CHARS_MAX = 200;
 export async function readAnswer(response: Response): Promise<DaemonAnswer> {
   let text: string;
   try {
-    text = response.body === null ? '' : await readText(response.body, CNI_REPLY_BYTES_MAX);
+    text = await readBody(response, CNI_REPLY_BYTES_MAX);
   } catch (error) {
     if (!(error instanceof TooLongError)) throw error;
     return nonsense(`the answer of the multi-nic daemon has ${error.message}`, {});

@@ -12,7 +12,7 @@ import { CniFailure, toCniError } from '../shared/model/cni/error.ts';
 import { parseRequestConfig } from '../shared/model/cni/network-config.ts';
 import { effectiveVersion, isSupported, NEWEST_VERSION } from '../shared/model/cni/version.ts';
 import { DomainError } from '../shared/model/errors.ts';
-import { readText } from './bounded-text.ts';
+import { decodeText } from './bounded-text.ts';
 import { add } from './commands/add.ts';
 import { check } from './commands/check.ts';
 import { del } from './commands/del.ts';
@@ -35,8 +35,10 @@ export interface Dispatch extends CniPorts {
   /** Version of the executable, for the banner. */
   readonly version: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Opens standard input; not called for VERSION. */
-  readonly stdin: () => ReadableStream<Uint8Array>;
+  /**
+   * Reads standard input to its end, or to some point behind the limit. Not called for VERSION.
+   */
+  readonly stdin: (limitBytes: number) => Promise<Uint8Array>;
   /** Prints to standard output, at most once; rejects if nobody reads it. */
   readonly stdout: (text: string) => Promise<void>;
   /** Prints one or more lines for people. */
@@ -117,7 +119,7 @@ async function readCall(
 
 async function readStdin(o: Dispatch): Promise<string> {
   try {
-    return await readText(o.stdin(), STDIN_BYTES_MAX);
+    return decodeText(await o.stdin(STDIN_BYTES_MAX), STDIN_BYTES_MAX);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new DomainError('io-failed', `error reading from stdin: ${reason}`, { cause: error });

