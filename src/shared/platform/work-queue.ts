@@ -85,6 +85,7 @@ class KeyedQueue implements WorkQueue {
   >;
   #idle: PromiseWithResolvers<void> | undefined;
   #signal: AbortSignal | undefined;
+  #isScheduled = false;
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
@@ -98,7 +99,7 @@ class KeyedQueue implements WorkQueue {
     state.timer = undefined;
     state.dirty = true;
     if (!state.running) this.#ready.add(key);
-    this.#startRuns();
+    this.#scheduleRuns();
   }
 
   addAfter(key: string, ms: number): void {
@@ -119,7 +120,7 @@ class KeyedQueue implements WorkQueue {
     const stopped = Promise.withResolvers<void>();
     if (signal.aborted) stopped.resolve();
     signal.addEventListener('abort', () => stopped.resolve(), { once: true });
-    this.#startRuns();
+    this.#scheduleRuns();
     await stopped.promise;
     for (const state of this.#keys.values()) state.timer?.abort();
     await this.#drain();
@@ -146,6 +147,16 @@ class KeyedQueue implements WorkQueue {
 
   #isIdle(): boolean {
     return this.#ready.size === 0 && this.#inFlight.size === 0;
+  }
+
+  /** Not at once: the caller is perhaps a watch callback, and a burst of changes of one key is one run. */
+  #scheduleRuns(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      this.#startRuns();
+    });
   }
 
   #startRuns(): void {
