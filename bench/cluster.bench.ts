@@ -1,0 +1,145 @@
+// What further NICs add to the start of a pod on a real cluster: real kubelet, containerd and API server, the test's
+// meta-plugin in the place of Multus. The peers are, in the same run and in turn, a pod without further NICs, and one
+// that gets as many from the reference plugins, one after the other.
+import { clusterDown, clusterUp, whyNoCluster } from '../test/cluster/cluster.ts';
+import { sandboxTimes, timePods } from '../test/cluster/latency.ts';
+import { deletePods, type PodRequest } from '../test/cluster/pods.ts';
+import {
+  createNetwork,
+  installProduct,
+  kubectl,
+  loadProduct,
+  networkObject,
+  nodeNames,
+  waitForPools,
+} from '../test/cluster/product.ts';
+import { railNic } from '../test/cluster/settings.ts';
+import { type BenchRow, summarise, type Times, timeRow } from './row.ts';
+
+const RAILS = 8;
+const SINGLE_PODS = 50;
+const GROUP_PODS = 20;
+const GROUP_ROUNDS = 3;
+/** What 8 NICs may add to the median of a pod's start, in milliseconds. */
+const ADDED_MS_MAX = 100;
+
+interface Variant {
+  readonly name: string;
+  readonly title: string;
+  /** Value of the networks annotation. */
+  readonly networks: string | undefined;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { name: 'none', title: 'no further NIC', networks: undefined },
+  { name: 'one', title: '1 NIC', networks: 'bench-one' },
+  { name: 'eight', title: '8 NICs', networks: 'bench-eight' },
+  { name: 'peer', title: '8 NICs by macvlan + host-local', networks: peerNames().join(',') },
+];
+
+/** Measures on a cluster of its own, which is gone afterwards. Throws with the reason where none can run. */
+export async function runClusterBench(): Promise<BenchRow[]> {
+  const reason = whyNoCluster();
+  if (reason !== undefined) throw new Error(`no cluster on this machine: it ${reason}`);
+  await clusterUp({ nodes: 2, rails: RAILS });
+  try {
+    await prepare();
+    const single = await measureSingle();
+    const groups = await measureGroups();
+    const sandboxes = new Map(
+      VARIANTS.map(({ name }) => [name, sandboxTimes(`single-${name}-`)] as const),
+    );
+    return [
+      ...rows('one pod at a time', single),
+      ...rows('one sandbox at a time', sandboxes),
+      ...rows(`${GROUP_PODS} pods at once`, groups),
+    ];
+  } finally {
+    await clusterDown();
+  }
+}
+
+async function prepare(): Promise<void> {
+  await loadProduct();
+  await installProduct({ timeoutMs: 120_000 });
+  await createNetwork(networkObject({ name: 'bench-one', nics: 1, subnet: '10.64.0.0/12' }));
+  await createNetwork(networkObject({ name: 'bench-eight', nics: RAILS, subnet: '10.80.0.0/12' }));
+  await waitForPools('bench-one', { nics: 1 });
+  await waitForPools('bench-eight', { nics: RAILS });
+  for (const [rail, name] of peerNames().entries()) {
+    const subnet = `172.${16 + rail}.0.0/16`;
+    const plugin = { type: 'macvlan', master: railNic(rail), ipam: { type: 'host-local', subnet } };
+    const definition = {
+      apiVersion: 'k8s.cni.cncf.io/v1',
+      kind: 'NetworkAttachmentDefinition',
+      metadata: { name, namespace: 'default' },
+      spec: { config: JSON.stringify({ cniVersion: '1.0.0', name, ...plugin }) },
+    };
+    await kubectl(['apply', '-f', '-'], JSON.stringify(definition));
+  }
+}
+
+/** One pod after the other, the variants in turn, so that a slow minute hits all of them. */
+async function measureSingle(): Promise<Map<string, number[]>> {
+  const times = new Map<string, number[]>(VARIANTS.map(({ name }) => [name, []]));
+  for (let round = 0; round < SINGLE_PODS; round++) {
+    for (const variant of VARIANTS) {
+      const pod = podOf(`single-${variant.name}-${round}`, variant, round);
+      times.get(variant.name)?.push(...(await timePods([pod], 60_000)));
+      await deletePods(pod.name, { timeoutMs: 60_000 });
+    }
+  }
+  return times;
+}
+
+async function measureGroups(): Promise<Map<string, number[]>> {
+  const times = new Map<string, number[]>(VARIANTS.map(({ name }) => [name, []]));
+  for (let round = 0; round < GROUP_ROUNDS; round++) {
+    for (const variant of VARIANTS) {
+      const group = `group-${variant.name}-${round}`;
+      const pods = Array.from({ length: GROUP_PODS }, (_, index) => ({
+        ...podOf(`${group}-${index}`, variant, index),
+        group,
+      }));
+      times.get(variant.name)?.push(...(await timePods(pods, 120_000)));
+      await deletePods(group, { timeoutMs: 120_000 });
+    }
+  }
+  return times;
+}
+
+function podOf(name: string, variant: Variant, index: number): PodRequest {
+  const nodes = nodeNames();
+  const node = nodes[index % nodes.length] ?? '';
+  return { name, node, ...(variant.networks === undefined ? {} : { networks: variant.networks }) };
+}
+
+/** The variants against the pod without NICs, and ours with 8 against the reference plugins with 8. */
+function rows(what: string, times: ReadonlyMap<string, readonly number[]>): BenchRow[] {
+  const of = (name: string): Times => summarise(times.get(name) ?? []);
+  const plain = of('none');
+  const described = VARIANTS.map(({ name, title }) => {
+    const own = of(name);
+    const added = (own.median - plain.median).toFixed(0);
+    const p90 = percentile90(times.get(name) ?? []).toFixed(0);
+    return timeRow(`${what}, ${title}`, 'ms', own, {
+      note: name === 'none' ? `p90 ${p90} ms` : `p90 ${p90} ms, adds ${added} ms to the median`,
+      ...(name === 'none' ? {} : { peer: 'no further NIC', peerTimes: plain }),
+      ...(name === 'eight' ? { target: `${(plain.median + ADDED_MS_MAX).toFixed(0)}` } : {}),
+    });
+  });
+  const against = timeRow(`${what}, 8 NICs, ours beside the reference plugins`, 'ms', of('eight'), {
+    peer: 'macvlan + host-local, 8 times',
+    peerTimes: of('peer'),
+  });
+  return [...described, against];
+}
+
+function percentile90(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.ceil(sorted.length * 0.9) - 1] ?? Number.NaN;
+}
+
+function peerNames(): string[] {
+  return Array.from({ length: RAILS }, (_, rail) => `bench-peer-${rail}`);
+}
