@@ -88,7 +88,7 @@ class NetlinkHostNet implements HostNet {
       k.RTNLGRP_IPV4_ROUTE,
       k.RTNLGRP_IPV6_ROUTE,
     ];
-    return watchNetlink(this.#openSocket(this.#host, groups), onEvent, signal);
+    return watchNetlink(() => this.#openSocket(this.#host, groups), onEvent, signal);
   }
 
   [Symbol.dispose](): void {

@@ -1,14 +1,15 @@
-// Notifications about the host's links, addresses and routes. The socket is looked at a few times
-// a second instead of being waited for: an empty look costs under a microsecond, needs no thread,
-// and gathers a burst of changes into one report.
+// Notifications about the host's links, addresses and routes. The socket is read as a stream: the
+// event loop wakes up when something happened and at no other time, and hands over all waiting
+// datagrams in one chunk.
+import { DomainError } from '../../shared/model/errors.ts';
 import type { HostNetEvent } from './host-net.ts';
 import * as k from './netlink/constants.ts';
+import { readMessages } from './netlink/reader.ts';
 import type { NetlinkSocket } from './netlink/socket.ts';
 
-/** How late a change can be noticed. */
-const LOOK_INTERVAL_MS = 100;
-/** Datagrams per look; a longer backlog is worked off in the next ones. */
-const DATAGRAMS_MAX = 1000;
+type OnEvent = (what: HostNetEvent) => void;
+
+const allEvents: readonly HostNetEvent[] = ['link', 'address', 'route'];
 
 const eventOf: Record<number, HostNetEvent> = {
   [k.RTM_NEWLINK]: 'link',
@@ -19,44 +20,60 @@ const eventOf: Record<number, HostNetEvent> = {
   [k.RTM_DELROUTE]: 'route',
 };
 
-/** Reports until `signal` aborts; owns and disposes the socket, which has joined its groups. */
+/**
+ * Reports until `signal` aborts. `open` gives a socket that has joined its groups. When the kernel
+ * had to drop notifications, a new socket is opened first and then everything is reported as
+ * changed, so that nothing falls between.
+ */
 export async function watchNetlink(
-  socket: NetlinkSocket,
-  onEvent: (what: HostNetEvent) => void,
+  open: () => NetlinkSocket,
+  onEvent: OnEvent,
   signal: AbortSignal,
 ): Promise<void> {
-  using _owned = socket;
-  while (!signal.aborted) {
-    for (const what of takeEvents(socket)) onEvent(what);
-    await pause(signal);
+  for (let isFirst = true; !signal.aborted; isFirst = false) {
+    using socket = open();
+    if (!isFirst) for (const what of allEvents) onEvent(what);
+    await readUntilLost(socket, onEvent, signal);
   }
 }
 
-function takeEvents(socket: NetlinkSocket): Set<HostNetEvent> {
+/** Returns when notifications were lost or `signal` aborted. */
+async function readUntilLost(
+  socket: NetlinkSocket,
+  onEvent: OnEvent,
+  signal: AbortSignal,
+): Promise<void> {
+  const reader = Bun.file(socket.descriptor).stream().getReader();
+  const stop = (): void => void reader.cancel().catch(() => undefined);
+  signal.addEventListener('abort', stop);
+  try {
+    for (;;) {
+      const chunk = await reader.read().catch(toLost);
+      if (chunk === 'lost' || chunk.done || signal.aborted) return;
+      for (const what of eventsIn(chunk.value)) onEvent(what);
+    }
+  } finally {
+    signal.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
+/** ENOBUFS is how the kernel says that it dropped notifications. */
+function toLost(error: unknown): 'lost' {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOBUFS') return 'lost';
+  throw new DomainError('io-failed', 'cannot receive network notifications', { cause: error });
+}
+
+/** What changed, each kind once. A chunk that cannot be read to its end may have held anything. */
+function eventsIn(chunk: Uint8Array): Iterable<HostNetEvent> {
   const events = new Set<HostNetEvent>();
-  for (let count = 0; count < DATAGRAMS_MAX; count += 1) {
-    const taken = socket.takeNotification();
-    if (taken === undefined) break;
-    // What was lost is unknown, so everything may have changed.
-    if (taken === 'lost') for (const what of Object.values(eventOf)) events.add(what);
-    else for (const { type } of taken) addEvent(events, type);
+  let readBytes = 0;
+  for (const { type, end } of readMessages(
+    new DataView(chunk.buffer, chunk.byteOffset, chunk.length),
+  )) {
+    const what = eventOf[type];
+    if (what !== undefined) events.add(what);
+    readBytes = end;
   }
-  return events;
-}
-
-function addEvent(events: Set<HostNetEvent>, type: number): void {
-  const what = eventOf[type];
-  if (what !== undefined) events.add(what);
-}
-
-function pause(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', finish);
-      resolve();
-    };
-    const timer = setTimeout(finish, LOOK_INTERVAL_MS);
-    signal.addEventListener('abort', finish);
-  });
+  return readBytes + 3 < chunk.length ? allEvents : events;
 }

@@ -1,9 +1,9 @@
-// One rtnetlink socket: batches of requests with an outcome per request, dumps, notifications.
-// rtnetlink does its work inside send(), so replies are there when send() returns and nothing
-// here ever waits. The socket stays bound to the namespace it was opened in.
+// One rtnetlink socket: batches of requests with an outcome per request, dumps, and a descriptor that
+// notifications can be read from. rtnetlink does its work inside send(), so replies are there when
+// send() returns and nothing here ever waits. The socket stays bound to the namespace it was opened in.
 import { DomainError } from '../../../shared/model/errors.ts';
 import { errnoName } from '../errno.ts';
-import { checked, closeFile, lastErrno, libc, SystemCallError } from '../libc.ts';
+import { checked, closeFile, libc, SystemCallError } from '../libc.ts';
 import type { NetlinkBatch } from './batch.ts';
 import * as k from './constants.ts';
 import { type NetlinkMessage, readDone, readError, readMessages } from './reader.ts';
@@ -141,22 +141,6 @@ export class NetlinkSocket implements Disposable {
       return isDone || message.type === k.NLMSG_ERROR;
     });
     return errno === 0 ? { isComplete } : { isComplete, errno: errnoName(errno) };
-  }
-
-  /**
-   * Takes one waiting datagram of notifications; undefined when there is none, 'lost' when the
-   * kernel had to drop some.
-   */
-  takeNotification(): NetlinkMessage[] | 'lost' | undefined {
-    const length = libc().recv(this.descriptor, this.#buffer, RECEIVE_BYTES, k.MSG_TRUNC);
-    if (length < 0) {
-      const errno = lastErrno();
-      if (errno === 'EAGAIN' || errno === 'EINTR') return undefined;
-      if (errno === 'ENOBUFS') return 'lost';
-      throw new SystemCallError('recv', errno);
-    }
-    if (length > RECEIVE_BYTES) return 'lost';
-    return [...readMessages(this.#received(Number(length)))];
   }
 
   [Symbol.dispose](): void {
