@@ -69,7 +69,8 @@ describe('every kind', () => {
       expect(silent.map(([path]) => path)).toEqual([]);
     });
 
-    test(`${kind.kind} shows its age last`, () => {
+    test(`${kind.kind} shows single values, and its age last`, () => {
+      expect(kind.columns.filter(({ jsonPath }) => jsonPath.includes('[*]'))).toEqual([]);
       expect(kind.columns.at(-1)?.name).toBe('Age');
       expect(kind.shortNames).not.toEqual([]);
     });

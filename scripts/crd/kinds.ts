@@ -8,7 +8,10 @@ import { HostInterface } from '../../src/shared/model/objects/host-interface.ts'
 import { IpPool } from '../../src/shared/model/objects/ip-pool.ts';
 import { MultiNicNetwork } from '../../src/shared/model/objects/multi-nic-network.ts';
 
-/** A column of `kubectl get`. Columns with priority 1 are shown with `-o wide` only. */
+/**
+ * A column of `kubectl get`. Columns with priority 1 are shown with `-o wide` only. A path that finds
+ * several values shows the first, so there are no paths with `[*]`; a path to a list shows JSON.
+ */
 export interface PrinterColumn {
   readonly name: string;
   readonly type: 'string' | 'integer' | 'date' | 'boolean';
@@ -56,7 +59,6 @@ export const crdKinds: readonly CrdKind[] = [
     columns: [
       text('Subnet', '.spec.config.subnet'),
       text('Type', '.spec.config.type'),
-      text('NetAddresses', '.spec.cidr[*].netAddress'),
       number('HostBlock', '.spec.config.hostBlock'),
       number('InterfaceBlock', '.spec.config.interfaceBlock'),
       age,
@@ -84,11 +86,7 @@ export const crdKinds: readonly CrdKind[] = [
     shortNames: ['mndc'],
     description: 'PCI devices by vendor and product, for the attach strategy devClass.',
     schema: DeviceClass,
-    columns: [
-      text('Vendors', '.spec.ids[*].vendor'),
-      text('Products', '.spec.ids[*].products[*]'),
-      age,
-    ],
+    columns: [text('Devices', '.spec.ids'), age],
   },
   {
     kind: 'HostInterface',
@@ -98,12 +96,10 @@ export const crdKinds: readonly CrdKind[] = [
     description: 'Secondary NICs of one node, and its positions in the networks.',
     schema: HostInterface,
     columns: [
-      text('Interfaces', '.spec.interfaces[*].interfaceName'),
-      text('NetAddresses', '.spec.interfaces[*].netAddress'),
-      text('Networks', '.status.networks[*].name'),
+      number('NICs', '.status.interfaceCount'),
+      number('Networks', '.status.networkCount'),
       ready,
-      wide(text('HostIPs', '.spec.interfaces[*].hostIP')),
-      wide(text('PCI', '.spec.interfaces[*].pciAddress')),
+      wide(text('Reason', '.status.conditions[?(@.type=="Ready")].message')),
       age,
     ],
   },

@@ -96,6 +96,8 @@ export const HostInterfaceStatus = v.looseObject({
       }),
     ),
   ),
+  interfaceCount: v.optional(integer(0, 256, 'Number of NICs in the spec, for kubectl get.')),
+  networkCount: v.optional(integer(0, 1024, 'Number of networks above, for kubectl get.')),
   conditions: v.optional(Conditions),
 });
 export type HostInterfaceStatus = v.InferOutput<typeof HostInterfaceStatus>;
