@@ -160,6 +160,8 @@ function renderEnv(config: DaemonConfig, daemon: DaemonSpec): Record<string, unk
   const fixed: Record<string, unknown>[] = [
     { name: 'K8S_NODENAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
     { name: 'DAEMON_PORT', value: String(daemon.port) },
+    // The NIC with this address carries the node's own traffic and is never handed to pods.
+    { name: 'HOST_IPS', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
   ];
   const names = new Set(fixed.map(({ name }) => name));
   const own = (daemon.env ?? []).filter(({ name }) => !names.has(name));
