@@ -37,6 +37,9 @@ for file in /etc/machine/sysctl/*; do
   [ -e "$file" ] || continue
   mount --bind "$file" "/proc/sys/$(basename "$file" | tr . /)"
 done
+# Each start is a boot of its own to the kubelet. (Containers have a /proc of their own and see this machine's number.)
+cat /proc/sys/kernel/random/uuid >/run/machine/boot_id
+mount --bind /run/machine/boot_id /proc/sys/kernel/random/boot_id
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 ip link set lo up

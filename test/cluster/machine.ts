@@ -45,6 +45,11 @@ export function writeFile(name: string, path: string, text: string, mode = 0o644
   chmodSync(file, mode);
 }
 
+/** Removes a file of the machine's disk. */
+export function removeFile(name: string, path: string): void {
+  rmSync(join(machineRoot(name), path), { force: true });
+}
+
 /** Writes what every machine has in /etc: names, users, and a name server that does not answer. */
 export function writeBaseFiles(name: string, address: string): void {
   writeFile(name, 'etc/hosts', `127.0.0.1 localhost\n::1 localhost\n${address} ${name}\n`);

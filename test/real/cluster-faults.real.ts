@@ -1,0 +1,233 @@
+// The product on a real cluster when things break: daemons deleted or replaced while pods start, no controller, no API
+// server, services restarted, a node without power. Pods keep their NICs, and what is recorded stays true.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
+import { at, readApi, textAt } from '../cluster/api.ts';
+import {
+  adminAccess,
+  clusterDown,
+  clusterUp,
+  currentShape,
+  waitForNodes,
+  whyNoCluster,
+} from '../cluster/cluster.ts';
+import { waitFor } from '../cluster/command.ts';
+import { readJournal, waitForConsistency } from '../cluster/consistency.ts';
+import {
+  removeFile,
+  restartService,
+  runOn,
+  startService,
+  stopService,
+  writeFile,
+} from '../cluster/machine.ts';
+import { startNode, stopNode } from '../cluster/node.ts';
+import { findPeers } from '../cluster/peers.ts';
+import {
+  createPods,
+  deletePods,
+  listPods,
+  networksOf,
+  pingAll,
+  podObject,
+  waitReady,
+} from '../cluster/pods.ts';
+import {
+  createNetwork,
+  installProduct,
+  kubectl,
+  loadProduct,
+  mergePatch,
+  networkObject,
+  nodeNames,
+  PRODUCT_NAMESPACE,
+  waitForPools,
+  waitForProduct,
+} from '../cluster/product.ts';
+import { CONTROL_PLANE } from '../cluster/settings.ts';
+import { requirement } from '../helpers/requirement.ts';
+
+const NICS = 3;
+const NETWORK = 'faults-net';
+const AWAY_MS = 60_000;
+
+/** Addresses of pods by name: what must not change while a pod lives. */
+function addressesOf(pods: readonly unknown[]): Record<string, string[]> {
+  const entries = pods.map((pod) => [
+    textAt(pod, 'metadata', 'name'),
+    networksOf(pod).flatMap((network) => [...network.ips]),
+  ]);
+  return Object.fromEntries(entries);
+}
+
+if (requirement('cluster faults', whyNoCluster())) {
+  describe('product on a cluster that breaks', () => {
+    let steady: Record<string, string[]> = {};
+
+    beforeAll(async () => {
+      await clusterUp({ nodes: 2, rails: NICS });
+      await loadProduct();
+      await installProduct({ timeoutMs: 120_000 });
+      await createNetwork(networkObject({ name: NETWORK, nics: NICS, subnet: '10.64.0.0/12' }));
+      await waitForPools(NETWORK, { nics: NICS });
+      await createPods([
+        { name: 'steady-1', node: 'n1', group: 'steady', networks: NETWORK },
+        { name: 'steady-2', node: 'n2', group: 'steady', networks: NETWORK },
+      ]);
+      steady = addressesOf(await waitReady('steady', { count: 2, timeoutMs: 60_000 }));
+    });
+    afterAll(clusterDown);
+    // Two pods live through all of it, with their addresses and their ways to each other.
+    afterEach(async () => {
+      const pods = await waitReady('steady', { count: 2, timeoutMs: 120_000 });
+      expect(addressesOf(pods)).toEqual(steady);
+      expect(await pingAll(pods)).toBe(2 * NICS);
+      await waitForConsistency({ attachments: 2 });
+    });
+
+    test('pods that start while their daemon is deleted all start in the end', async () => {
+      const pods = Array.from({ length: 10 }, (_, index) => {
+        return { name: `while-${index}`, node: 'n1', group: 'while', networks: NETWORK };
+      });
+      await createPods(pods);
+      await kubectl([
+        'delete',
+        'pod',
+        '-n',
+        PRODUCT_NAMESPACE,
+        '-l',
+        'app=multi-nicd',
+        '--wait=false',
+      ]);
+      const ready = await waitReady('while', { count: pods.length, timeoutMs: 180_000 });
+      expect(await pingAll(ready.slice(0, 2))).toBe(2 * NICS);
+      await waitForProduct({ timeoutMs: 60_000 });
+      await deletePods('while', { timeoutMs: 120_000 });
+    });
+
+    test('pods that are deleted while their daemon is away give everything back', async () => {
+      const pods = Array.from({ length: 5 }, (_, index) => {
+        return { name: `leave-${index}`, node: 'n1', group: 'leave', networks: NETWORK };
+      });
+      await createPods(pods);
+      await waitReady('leave', { count: pods.length, timeoutMs: 120_000 });
+      await moveDaemonsAway();
+      await deletePods('leave', { timeoutMs: 120_000 });
+      await bringDaemonsBack();
+    });
+
+    test('the daemon can be upgraded while pods run and start', async () => {
+      await loadProduct({ tag: 'next', images: ['daemon'] });
+      const config = '/apis/multinic.fms.io/v1/configs/multi-nicd';
+      const before = textAt(await readApi(adminAccess(), config), 'spec', 'daemon', 'image');
+      const image = before.replace(/:[^:]*$/, ':next');
+      await mergePatch(config, { spec: { daemon: { image } } });
+      await createPods([{ name: 'amid', node: 'n2', networks: NETWORK }]);
+      await waitReady('amid', { count: 1, timeoutMs: 120_000 });
+      const daemons = `/apis/apps/v1/namespaces/${PRODUCT_NAMESPACE}/daemonsets/multi-nicd`;
+      const rolled = async (): Promise<boolean> =>
+        JSON.stringify(await readApi(adminAccess(), daemons)).includes(image);
+      await waitFor('the new image in the DaemonSet', rolled, { timeoutMs: 30_000 });
+      await waitForProduct({ timeoutMs: 120_000 });
+      await deletePods('amid', { timeoutMs: 60_000 });
+    });
+
+    test('pods start and end without a controller', async () => {
+      const path = `/apis/apps/v1/namespaces/${PRODUCT_NAMESPACE}/deployments/multi-nic-controller`;
+      const replicas = at(await readApi(adminAccess(), path), 'spec', 'replicas');
+      await mergePatch(path, { spec: { replicas: 0 } });
+      const running = async (): Promise<boolean> =>
+        (at(await readApi(adminAccess(), path), 'status', 'replicas') ?? 0) === 0;
+      await waitFor('end of the controller', running, { timeoutMs: 60_000, everyMs: 200 });
+      await createPods([{ name: 'alone', node: 'n1', networks: NETWORK }]);
+      const [pod] = await waitReady('alone', { count: 1, timeoutMs: 60_000 });
+      expect(networksOf(pod)).toHaveLength(NICS);
+      await deletePods('alone', { timeoutMs: 60_000 });
+      await mergePatch(path, { spec: { replicas } });
+      await waitForProduct({ timeoutMs: 120_000 });
+    });
+
+    // What a kubelet does without its API server: it starts sandboxes anew that have died, and it starts and ends static
+    // pods, whose manifests are files. The meta-plugin then takes annotations from the runtime and definitions from what
+    // it saw before, as Multus in its thick form does from its caches; all else is the real thing.
+    test('sandboxes and static pods start and end while the API server is away', async () => {
+      await stopService(CONTROL_PLANE, 'apiserver');
+      const begin = performance.now();
+      const manifest = 'etc/kubernetes/manifests/static.yaml';
+      writeFile('n1', manifest, JSON.stringify(podObject({ name: 'static', networks: NETWORK })));
+      const rows = async (): Promise<unknown[]> =>
+        (await readJournal('n1')).filter((row) => at(row, 'state') === 'attached');
+      const two = async (): Promise<boolean> => (await rows()).length === 2;
+      await waitFor('a static pod with its NICs', two, { timeoutMs: 60_000, everyMs: 200 });
+
+      const dead = (await rows()).find((row) => at(row, 'podName') === 'static-n1');
+      const container = textAt(dead, 'containerId');
+      const ctr = (await findPeers()).inside('ctr');
+      await runOn('n1', [ctr, '-n', 'k8s.io', 'tasks', 'kill', '-s', 'SIGKILL', container]);
+      const replaced = async (): Promise<boolean> => {
+        const own = (await rows()).filter((row) => at(row, 'podName') === 'static-n1');
+        return own.length === 1 && at(own[0], 'containerId') !== container;
+      };
+      await waitFor('a new sandbox in its place', replaced, { timeoutMs: 90_000, everyMs: 200 });
+
+      removeFile('n1', manifest);
+      const one = async (): Promise<boolean> => (await rows()).length === 1;
+      await waitFor('the end of the static pod', one, { timeoutMs: 90_000, everyMs: 200 });
+      await Bun.sleep(Math.max(0, AWAY_MS - (performance.now() - begin)));
+      await startService(CONTROL_PLANE, 'apiserver');
+      await waitForNodes(nodeNames(), 120_000);
+      await waitForProduct({ timeoutMs: 120_000 });
+    });
+
+    test('containerd and the kubelet can be restarted under running pods', async () => {
+      for (const service of ['containerd', 'kubelet']) {
+        for (const node of nodeNames()) await restartService(node, service);
+      }
+      await createPods([{ name: 'after', node: 'n1', networks: NETWORK }]);
+      await waitReady('after', { count: 1, timeoutMs: 120_000 });
+      await deletePods('after', { timeoutMs: 60_000 });
+    });
+
+    test('after a power cut the node gives its pods NICs again', async () => {
+      await stopNode('n2');
+      await startNode('n2', { peers: await findPeers(), shape: currentShape() });
+      await waitForNodes(['n2']);
+      const back = async (): Promise<boolean> => {
+        const rows = await readJournal('n2');
+        return rows.length === 1 && at(rows[0], 'state') === 'attached' && (await hasRestarted());
+      };
+      await waitFor('the pod with its NICs', back, { timeoutMs: 180_000, everyMs: 500 });
+      await waitForProduct({ timeoutMs: 120_000 });
+      // A new sandbox is a new attachment; it need not have the old one's addresses.
+      steady = addressesOf(await waitReady('steady', { count: 2, timeoutMs: 120_000 }));
+    });
+  });
+}
+
+async function hasRestarted(): Promise<boolean> {
+  const pods = await listPods('steady');
+  const pod = pods.find((one) => at(one, 'spec', 'nodeName') === 'n2');
+  return Number(at(pod, 'status', 'containerStatuses', 0, 'restartCount')) > 0;
+}
+
+/** No node fits the DaemonSet any more, so its pods end; it comes back with all of them. */
+async function moveDaemonsAway(): Promise<void> {
+  const config = '/apis/multinic.fms.io/v1/configs/multi-nicd';
+  await mergePatch(config, { spec: { daemon: { nodeSelector: { nowhere: 'true' } } } });
+  const gone = async (): Promise<boolean> => (await daemonPods()) === 0;
+  await waitFor('end of the daemons', gone, { timeoutMs: 90_000, everyMs: 200 });
+}
+
+async function bringDaemonsBack(): Promise<void> {
+  const config = '/apis/multinic.fms.io/v1/configs/multi-nicd';
+  await mergePatch(config, { spec: { daemon: { nodeSelector: { nowhere: null } } } });
+  const all = async (): Promise<boolean> => (await daemonPods()) === nodeNames().length;
+  await waitFor('new daemons', all, { timeoutMs: 90_000, everyMs: 200 });
+  await waitForProduct({ timeoutMs: 120_000 });
+}
+
+async function daemonPods(): Promise<number> {
+  const selector = 'labelSelector=app%3Dmulti-nicd';
+  const path = `/api/v1/namespaces/${PRODUCT_NAMESPACE}/pods?${selector}`;
+  const items = at(await readApi(adminAccess(), path), 'items');
+  return Array.isArray(items) ? items.length : 0;
+}

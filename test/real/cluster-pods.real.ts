@@ -1,0 +1,203 @@
+// The product on a real cluster, the ordinary way: installed from its manifests, networks made, pods that come and go,
+// uninstalled. After every step journals, IPPools, links and pods are compared.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
+import { at, callApi, listAt, readApi } from '../cluster/api.ts';
+import { adminAccess, clusterDown, clusterUp, whyNoCluster } from '../cluster/cluster.ts';
+import { waitFor } from '../cluster/command.ts';
+import { waitForConsistency } from '../cluster/consistency.ts';
+import { runOn } from '../cluster/machine.ts';
+import { compareStates, readNodeState } from '../cluster/node-state.ts';
+import {
+  createPods,
+  deletePods,
+  listPods,
+  networksOf,
+  type PodRequest,
+  pingAll,
+  waitReady,
+} from '../cluster/pods.ts';
+import {
+  createNetwork,
+  installProduct,
+  kubectl,
+  loadProduct,
+  MANIFESTS,
+  networkObject,
+  nodeNames,
+  readPools,
+  waitForDefinition,
+  waitForPools,
+} from '../cluster/product.ts';
+import { railNetwork } from '../cluster/settings.ts';
+import { requirement } from '../helpers/requirement.ts';
+
+const NICS = 8;
+const NETWORK = 'cluster-net';
+const SUBNET = '10.64.0.0/12';
+const PODS_PER_NODE = 20;
+
+if (requirement('cluster pods', whyNoCluster())) {
+  describe('product on a cluster', () => {
+    beforeAll(async () => {
+      await clusterUp({ nodes: 2, rails: NICS });
+      await loadProduct();
+    });
+    afterAll(clusterDown);
+    afterEach(async () => {
+      const installed = await callApi(adminAccess(), { path: '/apis/multinic.fms.io/v1/ippools' });
+      if (installed.status === 200) await waitForConsistency();
+    });
+
+    test('one kubectl apply installs all of it', async () => {
+      await installProduct({ timeoutMs: 120_000 });
+      const hosts = listAt(
+        await readApi(adminAccess(), '/apis/multinic.fms.io/v1/hostinterfaces'),
+        'items',
+      );
+      expect(hosts.map((host) => at(host, 'metadata', 'name')).sort()).toEqual(nodeNames());
+      for (const host of hosts) {
+        const nets = listAt(host, 'spec', 'interfaces').map((nic) => at(nic, 'netAddress'));
+        const rails = Array.from({ length: NICS }, (_, rail) => railNetwork(rail).v4);
+        expect(nets).toEqual(expect.arrayContaining(rails));
+      }
+    });
+
+    test('applying it again changes nothing', async () => {
+      const output = await kubectl(['apply', '-f', MANIFESTS]);
+      expect(output.split('\n').filter((line) => /created|configured/.test(line))).toEqual([]);
+    });
+
+    test('a network becomes definitions in the namespaces and a pool per NIC and node', async () => {
+      await kubectl(['create', 'namespace', 'team']);
+      await createNetwork(networkObject({ name: NETWORK, nics: NICS, subnet: SUBNET }));
+      await waitForDefinition(NETWORK, 'team');
+      await waitForPools(NETWORK, { nics: NICS });
+      const pools = await readPools();
+      const blocks = pools.map((pool) => at(pool, 'spec', 'podCIDR'));
+      expect(new Set(blocks).size).toBe(NICS * nodeNames().length);
+    });
+
+    test('pods on two nodes reach each other over every NIC', async () => {
+      await createPods([
+        { name: 'a', node: 'n1', group: 'pair', networks: NETWORK },
+        { name: 'b', node: 'n2', group: 'pair', networks: NETWORK },
+      ]);
+      const pods = await waitReady('pair', { count: 2, timeoutMs: 60_000 });
+      for (const pod of pods) {
+        const wanted = Array.from({ length: NICS }, (_, index) => `net1-${index}`);
+        expect(networksOf(pod).map((network) => network.interface)).toEqual(wanted);
+      }
+      expect(await pingAll(pods)).toBe(2 * NICS);
+      await waitForConsistency({ attachments: 2 });
+    });
+
+    test('deleted pods leave nothing behind', async () => {
+      await deletePods('pair', { timeoutMs: 60_000 });
+      await waitForConsistency({ attachments: 0 });
+      const before = await Promise.all(nodeNames().map(readNodeState));
+      await createPods([{ name: 'short', node: 'n1', networks: NETWORK }]);
+      await waitReady('short', { count: 1, timeoutMs: 60_000 });
+      await deletePods('short', { timeoutMs: 60_000 });
+      await waitForConsistency({ attachments: 0 });
+      const after = await Promise.all(nodeNames().map(readNodeState));
+      expect(before.map((state, node) => compareStates(state, after[node] ?? []))).toEqual([
+        [],
+        [],
+      ]);
+    });
+
+    test('20 pods at once per node all get their NICs, and no address is given twice', async () => {
+      const pods = nodeNames().flatMap((node) =>
+        Array.from({ length: PODS_PER_NODE }, (_, index): PodRequest => {
+          return { name: `many-${node}-${index}`, node, group: 'many', networks: NETWORK };
+        }),
+      );
+      await createPods(pods);
+      const ready = await waitReady('many', { count: pods.length, timeoutMs: 180_000 });
+      const addresses = ready.flatMap((pod) => networksOf(pod).flatMap((network) => network.ips));
+      expect(addresses).toHaveLength(pods.length * NICS);
+      expect(new Set(addresses).size).toBe(addresses.length);
+      await waitForConsistency({ attachments: pods.length });
+      const some = [ready[0], ready.at(-1)].filter((pod) => pod !== undefined);
+      expect(await pingAll(some)).toBe(2 * NICS);
+      await deletePods('many', { timeoutMs: 180_000 });
+      await waitForConsistency({ attachments: 0 });
+    });
+
+    test('a Deployment that is rolled always has its NICs', async () => {
+      await kubectl(['apply', '-f', '-'], JSON.stringify(deployment('rolled', 'one')));
+      await kubectl(['rollout', 'status', 'deployment/rolled', '--timeout=120s']);
+      await kubectl(['apply', '-f', '-'], JSON.stringify(deployment('rolled', 'two')));
+      await kubectl(['rollout', 'status', 'deployment/rolled', '--timeout=120s']);
+      const old = async (): Promise<boolean> => (await listPods('rolled')).length === 4;
+      await waitFor('end of the old pods', old, { timeoutMs: 60_000, everyMs: 200 });
+      await waitForConsistency({ attachments: 4 });
+      expect(await pingAll(await listPods('rolled'))).toBe(4 * 3 * NICS);
+      await kubectl(['delete', 'deployment', 'rolled', '--wait']);
+      const gone = async (): Promise<boolean> => (await listPods('rolled')).length === 0;
+      await waitFor('end of the pods', gone, { timeoutMs: 60_000, everyMs: 200 });
+      await waitForConsistency({ attachments: 0 });
+    });
+
+    test('a namespace that is added later gets the definition, and its pods the NICs', async () => {
+      const namespace = 'late';
+      await kubectl(['create', 'namespace', namespace]);
+      await waitForDefinition(NETWORK, namespace);
+      await createPods([{ name: 'guest', namespace, node: 'n2', networks: NETWORK }]);
+      const [pod] = await waitReady('guest', { count: 1, timeoutMs: 60_000, namespace });
+      expect(networksOf(pod)).toHaveLength(NICS);
+      await deletePods('guest', { timeoutMs: 60_000, namespace });
+    });
+
+    test('a network that is deleted takes its definitions and pools along', async () => {
+      await kubectl(['delete', 'multinicnetwork', NETWORK, '--timeout=60s']);
+      const path = `/apis/k8s.cni.cncf.io/v1/network-attachment-definitions`;
+      const definitions = listAt(await readApi(adminAccess(), path), 'items');
+      expect(definitions.filter((one) => at(one, 'metadata', 'name') === NETWORK)).toEqual([]);
+      const gone = async (): Promise<boolean> => (await readPools()).length === 0;
+      await waitFor('end of the pools', gone, { timeoutMs: 30_000, everyMs: 200 });
+    });
+
+    test('uninstalled, nothing of it is in the cluster or in a running node', async () => {
+      await kubectl(['delete', 'config.multinic.fms.io', '--all', '--timeout=60s']);
+      await kubectl(['delete', '-f', MANIFESTS, '--ignore-not-found', '--timeout=120s']);
+      const reply = await callApi(adminAccess(), { path: '/apis/multinic.fms.io/v1' });
+      expect(reply.status).toBe(404);
+      for (const node of nodeNames()) {
+        expect(await runOn(node, ['ip', 'route', 'show', 'table', 'all', 'proto', '77'])).toBe('');
+        const sockets = await runOn(node, ['sh', '-c', 'ls /run/multi-nic 2>/dev/null || true']);
+        expect(sockets).not.toContain('daemon.sock');
+      }
+    });
+  });
+}
+
+/** Four pods over both nodes; another `version` makes other pods of it. */
+function deployment(name: string, version: string): object {
+  const labels = { group: name };
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name, namespace: 'default' },
+    spec: {
+      replicas: 4,
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels, annotations: { version, 'k8s.v1.cni.cncf.io/networks': NETWORK } },
+        spec: {
+          dnsPolicy: 'Default',
+          terminationGracePeriodSeconds: 1,
+          containers: [
+            {
+              name: 'main',
+              image: 'multi-nic.test/pod:1',
+              imagePullPolicy: 'Never',
+              command: ['/bin/sh', '-c', 'trap exit TERM; while :; do sleep 0.1; done'],
+              securityContext: { capabilities: { add: ['NET_RAW'] } },
+            },
+          ],
+        },
+      },
+    },
+  };
+}
