@@ -1,7 +1,8 @@
 // Program `multi-nicd`: reads the environment, connects the daemon to this machine and the API
-// server, and ends it on a signal.
+// server, and ends it on a signal. `multi-nicd install --to DIR` only installs the executables.
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { parseArgs } from 'node:util';
 import { loadCore } from '../../core-wasm/index.ts';
 import { DomainError } from '../shared/model/errors.ts';
 import { systemClock } from '../shared/platform/clock.ts';
@@ -13,11 +14,17 @@ import { Daemon } from './daemon.ts';
 import { discoverInterfaces } from './hostnet/discover-interfaces.ts';
 import type { HostNet } from './hostnet/host-net.ts';
 import { openHostNet } from './hostnet/open-host-net.ts';
+import { installExecutables } from './install.ts';
 import { toDiscovery } from './inventory/nic-inventory.ts';
 import { parseSettings, type Settings } from './settings.ts';
 
 /** Longest end after a signal; then the process leaves anyway, and the journal covers the rest. */
 const STOP_MS_MAX = 20_000;
+/** Where the image has the executables (scripts/image). */
+const EXECUTABLES_PATH = '/opt/multi-nic/bin';
+/** Put in by scripts/build.ts. */
+const version = process.env.MULTI_NIC_VERSION ?? 'development';
+const USAGE = 'usage: multi-nicd [--version | install [--from DIR] --to DIR]';
 
 async function run(log: Logger): Promise<void> {
   const settings = parseSettings(process.env, hostname());
@@ -61,6 +68,19 @@ function discover(hostNet: HostNet, settings: Settings) {
   );
 }
 
+async function install(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      from: { type: 'string', default: EXECUTABLES_PATH },
+      to: { type: 'string', default: '' },
+    },
+  });
+  if (values.to === '') throw new DomainError('invalid-environment', USAGE);
+  const installed = await installExecutables(values);
+  log.info('installed', { installed });
+}
+
 function fail(log: Logger, error: unknown): void {
   const stack = error instanceof Error && !(error instanceof DomainError) ? error.stack : undefined;
   log.error('the daemon cannot go on', { error, ...(stack === undefined ? {} : { stack }) });
@@ -70,4 +90,11 @@ function fail(log: Logger, error: unknown): void {
 const log = createLogger({ component: 'multi-nicd', level: parseLogLevel(process.env.LOG_LEVEL) });
 process.on('uncaughtException', (error) => fail(log, error));
 process.on('unhandledRejection', (error) => fail(log, error));
-run(log).catch((error: unknown) => fail(log, error));
+const [command, ...options] = process.argv.slice(2);
+if (command === '--version') console.log(`multi-nicd ${version}`);
+else if (command === undefined) run(log).catch((error: unknown) => fail(log, error));
+else if (command === 'install') install(options).catch((error: unknown) => fail(log, error));
+else {
+  console.error(USAGE);
+  process.exit(2);
+}
