@@ -1,7 +1,5 @@
 // Test equipment: the controller against the embedded API server, in this process. Hosts are Nodes with
 // HostInterfaces that the test writes, as daemons would.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Core, loadCore } from '../../core-wasm/index.ts';
 import {
   type ControllerOptions,
@@ -18,49 +16,11 @@ import { createKubeClient, type KubeClient } from '../../src/shared/platform/kub
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
 import { createLogger } from '../../src/shared/platform/log.ts';
 import { type ApiServer, startApiServer } from '../apiserver/server.ts';
+import { NAD_CRD, ourCrds } from '../helpers/crds.ts';
 import { eventually } from '../helpers/eventually.ts';
 
-const root = join(import.meta.dir, '../..');
 export const NAMESPACE = OPERATOR_NAMESPACE;
 export const LEASE_MS = 300;
-
-/** The definition of Multus, as far as tests need it. */
-export const NAD_CRD = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'network-attachment-definitions.k8s.cni.cncf.io' },
-  spec: {
-    group: 'k8s.cni.cncf.io',
-    scope: 'Namespaced',
-    names: {
-      plural: 'network-attachment-definitions',
-      singular: 'network-attachment-definition',
-      kind: 'NetworkAttachmentDefinition',
-    },
-    versions: [
-      {
-        name: 'v1',
-        served: true,
-        storage: true,
-        schema: {
-          openAPIV3Schema: {
-            type: 'object',
-            properties: {
-              spec: { type: 'object', properties: { config: { type: 'string' } } },
-            },
-          },
-        },
-      },
-    ],
-  },
-};
-
-export function ourCrds(): unknown[] {
-  const folder = join(root, 'deploy/crds');
-  return readdirSync(folder)
-    .filter((name) => name.endsWith('.yaml'))
-    .map((name) => Bun.YAML.parse(readFileSync(join(folder, name), 'utf8')));
-}
 
 let core: Core | undefined;
 

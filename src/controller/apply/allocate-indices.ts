@@ -43,7 +43,11 @@ export async function allocateIndices(
   signal: AbortSignal,
 ): Promise<Allocation> {
   const { network, memory } = target;
-  let before = context.world.ledger(network.name);
+  // A claim that is published late must still be in the ledger, not only in our copy of it.
+  const isLate = memory.pending.size > 0;
+  let before = isLate
+    ? await readLedger(context, network.name, signal)
+    : context.world.ledger(network.name);
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     signal.throwIfAborted();
     const { plan, problems } = planNow(context, target, before);
