@@ -16,21 +16,31 @@ export async function add(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   const request = toRequest(call, { command: 'ADD', config });
   await refuseBadPrevResult(call, request);
   const asked = ports.daemon.call(request, ports.timeoutsMs.ADD);
-  // The daemon works meanwhile. Should loading fail, it is thrown where the module or the core is
-  // needed, or never.
-  const loading = Promise.all([import('../attach-result.ts'), ports.loadCore()]);
+  // The daemon works meanwhile. Should this fail, it is thrown where the check is needed, or never.
+  const loading = loadCheck(ports);
   loading.catch(() => undefined);
   const answer = await asked;
   if (answer.outcome === 'not-sent') throw adviseOnDaemon(answer.error);
   if (answer.outcome === 'refused') throw answer.error;
   if (answer.outcome === 'unknown') throw await undone(answer.error, request, ports);
   try {
-    const [{ toPrintedResult }, core] = await loading;
+    const { toPrintedResult, core } = await loading;
     const printed = toPrintedResult(core, { call, request, reply: answer.reply });
     return { output: JSON.stringify(printed), takeBack: () => undo(request, ports) };
   } catch (error) {
     throw await undone(error, request, ports);
   }
+}
+
+/** The WASM core and what checks answers with it, both proven to work. */
+async function loadCheck(ports: CniPorts) {
+  const [{ toPrintedResult }, { rehearse }, core] = await Promise.all([
+    import('../attach-result.ts'),
+    import('../rehearsal.ts'),
+    ports.loadCore(),
+  ]);
+  rehearse(core);
+  return { toPrintedResult, core };
 }
 
 /**
