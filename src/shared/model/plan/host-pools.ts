@@ -24,7 +24,6 @@ export interface DivisionCore {
     index: number,
     bits: number,
   ): { readonly ok: true; readonly cidr: Cidr } | { readonly ok: false; readonly reason: string };
-  isCovered(block: Cidr, excludes: readonly Cidr[]): boolean;
 }
 
 /**
@@ -57,7 +56,11 @@ export interface HostPool {
   readonly hostIndex: number;
   readonly vlanCidr: Cidr;
   readonly podCidr: Cidr;
-  /** Blocks strictly inside the pod CIDR, in order. */
+  /**
+   * Blocks strictly inside the pod CIDR, in order. The pod CIDR itself if the network excludes all
+   * of it: no new index is given there, but pods that have addresses of it keep them and their
+   * routes.
+   */
   readonly excludes: Cidr[];
   readonly family: 4 | 6;
 }
@@ -67,6 +70,23 @@ export interface SkippedInterface {
   readonly interfaceName: string;
   readonly netAddress: string;
   readonly reason: string;
+}
+
+/** One block of a host: its place in the division. */
+export interface HostBlock {
+  readonly nic: InterfaceInfo;
+  /** Canonical. */
+  readonly netAddress: string;
+  readonly interfaceIndex: number;
+  readonly hostIndex: number;
+  readonly vlanCidr: Cidr;
+  readonly podCidr: Cidr;
+}
+
+/** Blocks in the order of the host's NICs, and why NICs have none. */
+export interface HostDivision {
+  readonly blocks: HostBlock[];
+  readonly skipped: SkippedInterface[];
 }
 
 /** Pools in the order of the host's NICs, IPv4 and IPv6 as the subnets are; and what has none. */
@@ -95,28 +115,40 @@ export function explainHostPools(
   interfaceIndices: ReadonlyMap<string, number>,
   host: PlanHost,
 ): HostPoolPlan {
-  const plan: HostPoolPlan = { pools: [], skipped: [] };
-  if (!network.managedIpam) return plan;
-  const chosen = chooseInterfaces(host.interfaces);
-  for (const nic of host.interfaces) {
-    const netAddress = canonicalCidr(nic.netAddress ?? '') ?? '';
-    const position = {
+  const { blocks, skipped } = divideHost(core, network, interfaceIndices, host);
+  const taken = network.hostSubnetMode ? takenAddresses(network, host) : [];
+  const excludes = [...network.excludes, ...taken];
+  const pools = blocks.map((block) => toPool(network, host.hostName, block, excludes));
+  return { pools, skipped };
+}
+
+/**
+ * The blocks of a host without what makes them pools: the part that is needed for each of thousands
+ * of peers.
+ */
+export function divideHost(
+  core: DivisionCore,
+  network: NetworkDefinition,
+  interfaceIndices: ReadonlyMap<string, number>,
+  host: PlanHost,
+): HostDivision {
+  const division: HostDivision = { blocks: [], skipped: [] };
+  if (!network.managedIpam) return division;
+  const nets = host.interfaces.map((nic) => netKey(nic, host.hostIndices));
+  const chosen = chooseByNet(host.interfaces, nets);
+  for (const [at, nic] of host.interfaces.entries()) {
+    const netAddress = nets[at] ?? '';
+    const place = {
       interfaceIndex: interfaceIndices.get(netAddress),
       hostIndex: host.hostIndices.get(netAddress),
     };
-    const skip = (reason: string): void => {
-      plan.skipped.push({ interfaceName: nic.interfaceName, netAddress, reason });
-    };
-    const unsuited = unsuitedReason(network, netAddress, nic, chosen);
-    if (unsuited !== undefined) skip(unsuited);
-    else if (position.interfaceIndex === undefined) skip('its net address has no interface index');
-    else if (position.hostIndex === undefined) skip('this host has no host index there');
-    else {
-      const { interfaceIndex, hostIndex } = position;
-      planInterface(core, network, { nic, netAddress, interfaceIndex, hostIndex, host }, plan);
-    }
+    const reason = skipReason(network, { nic, netAddress, ...place }, chosen);
+    const { interfaceIndex = 0, hostIndex = 0 } = place; // both are there, or there is a reason
+    const position = { nic, netAddress, interfaceIndex, hostIndex };
+    if (reason === undefined) divideInterface(core, network, position, division);
+    else division.skipped.push({ interfaceName: nic.interfaceName, netAddress, reason });
   }
-  return plan;
+  return division;
 }
 
 /**
@@ -149,14 +181,30 @@ export function findSharedNets(
 export function chooseInterfaces(
   interfaces: readonly InterfaceInfo[],
 ): ReadonlyMap<string, InterfaceInfo> {
+  return chooseByNet(
+    interfaces,
+    interfaces.map((nic) => canonicalCidr(nic.netAddress ?? '') ?? ''),
+  );
+}
+
+function chooseByNet(
+  interfaces: readonly InterfaceInfo[],
+  nets: readonly string[],
+): ReadonlyMap<string, InterfaceInfo> {
   const chosen = new Map<string, InterfaceInfo>();
-  for (const nic of interfaces) {
-    const key = canonicalCidr(nic.netAddress ?? '');
-    if (key === undefined) continue;
+  for (const [at, nic] of interfaces.entries()) {
+    const key = nets[at] ?? '';
     const rival = chosen.get(key);
-    if (rival === undefined || compareInterfaces(nic, rival) < 0) chosen.set(key, nic);
+    if (key !== '' && (rival === undefined || compareInterfaces(nic, rival) < 0)) {
+      chosen.set(key, nic);
+    }
   }
   return chosen;
+}
+
+/** The canonical net address; '' if there is none. One that is a key already need not be parsed. */
+function netKey({ netAddress = '' }: InterfaceInfo, known: ReadonlyMap<string, unknown>): string {
+  return known.has(netAddress) ? netAddress : (canonicalCidr(netAddress) ?? '');
 }
 
 /**
@@ -183,31 +231,25 @@ export function hostAddressBlocks(hosts: Iterable<Pick<PlanHost, 'interfaces'>>)
   return blocks;
 }
 
-interface InterfacePosition {
-  readonly nic: InterfaceInfo;
-  readonly netAddress: string;
-  readonly interfaceIndex: number;
-  readonly hostIndex: number;
-  readonly host: PlanHost;
+/** What is divided for a NIC: the subnets of the network, or the net address itself. */
+function parentsOf(network: NetworkDefinition, netAddress: string): readonly Cidr[] {
+  if (!network.hostSubnetMode) return network.subnets;
+  const own = parseCidr(netAddress);
+  return own === undefined ? [] : [own];
 }
 
-/** Adds the pools of one NIC: one per subnet, or one in its own net address. */
-function planInterface(
+/** Adds the blocks of one NIC: one per subnet, or one in its own net address. */
+function divideInterface(
   core: DivisionCore,
   network: NetworkDefinition,
-  position: InterfacePosition,
-  plan: HostPoolPlan,
+  position: Pick<HostBlock, 'nic' | 'netAddress' | 'interfaceIndex' | 'hostIndex'>,
+  division: HostDivision,
 ): void {
-  const { nic, netAddress } = position;
-  const own = parseCidr(netAddress);
-  const parents = network.hostSubnetMode && own !== undefined ? [own] : network.subnets;
-  for (const parent of parents) {
+  const { netAddress, nic } = position;
+  for (const parent of parentsOf(network, netAddress)) {
     const blocks = divide(core, network, parent, position);
-    if (typeof blocks === 'string') {
-      plan.skipped.push({ interfaceName: nic.interfaceName, netAddress, reason: blocks });
-    } else {
-      plan.pools.push(toPool(network, position, blocks));
-    }
+    if (typeof blocks !== 'string') division.blocks.push({ ...position, ...blocks });
+    else division.skipped.push({ interfaceName: nic.interfaceName, netAddress, reason: blocks });
   }
 }
 
@@ -216,7 +258,7 @@ function divide(
   core: DivisionCore,
   network: NetworkDefinition,
   parent: Cidr,
-  { interfaceIndex, hostIndex }: InterfacePosition,
+  { interfaceIndex, hostIndex }: { interfaceIndex: number; hostIndex: number },
 ): { vlanCidr: Cidr; podCidr: Cidr } | string {
   const bits = network.hostSubnetMode ? 0 : network.interfaceBits;
   const left = addressBits[parent.family] - parent.prefix - bits - network.hostBits;
@@ -225,29 +267,26 @@ function divide(
   if (!vlan.ok) return `interface index ${interfaceIndex}: ${vlan.reason}`;
   const pod = core.subnetAt(vlan.cidr, hostIndex, network.hostBits);
   if (!pod.ok) return `host index ${hostIndex}: ${pod.reason}`;
-  if (core.isCovered(pod.cidr, network.excludes)) return 'its pod CIDR is excluded as a whole';
   return { vlanCidr: vlan.cidr, podCidr: pod.cidr };
 }
 
 function toPool(
   network: NetworkDefinition,
-  position: InterfacePosition,
-  { vlanCidr, podCidr }: { vlanCidr: Cidr; podCidr: Cidr },
+  hostName: string,
+  block: HostBlock,
+  excludes: readonly Cidr[],
 ): HostPool {
-  const { nic, netAddress, interfaceIndex, hostIndex, host } = position;
-  const taken = network.hostSubnetMode ? takenAddresses(network, host) : [];
+  const { nic, podCidr, ...position } = block;
+  const isExcluded = network.excludes.some((exclude) => containsCidr(exclude, podCidr));
   return {
     name: poolName(network.name, podCidr),
     network: network.name,
-    hostName: host.hostName,
+    hostName,
     interfaceName: nic.interfaceName,
     hostIp: interfaceAddress(nic, podCidr.family),
-    netAddress,
-    interfaceIndex,
-    hostIndex,
-    vlanCidr,
+    ...position,
     podCidr,
-    excludes: poolExcludes(podCidr, [...network.excludes, ...taken]),
+    excludes: isExcluded ? [podCidr] : poolExcludes(podCidr, excludes),
     family: podCidr.family,
   };
 }
@@ -277,18 +316,23 @@ function takenAddresses(network: NetworkDefinition, host: PlanHost): Cidr[] {
   return [...hostAddressBlocks([host]), ...(host.reserved ?? []), ...gateways];
 }
 
-function unsuitedReason(
+/** Why the NIC cannot have a block, or undefined. */
+function skipReason(
   network: NetworkDefinition,
-  netAddress: string,
-  nic: InterfaceInfo,
+  o: {
+    readonly nic: InterfaceInfo;
+    readonly netAddress: string;
+    readonly interfaceIndex: number | undefined;
+    readonly hostIndex: number | undefined;
+  },
   chosen: ReadonlyMap<string, InterfaceInfo>,
 ): string | undefined {
-  if (netAddress === '') return 'it has no net address';
-  if (!takesPart(network, netAddress)) return 'its net address is not in masterNets';
-  const winner = chosen.get(netAddress);
-  return winner === nic || winner === undefined
-    ? undefined
-    : `${winner.interfaceName} serves the same net address`;
+  if (o.netAddress === '') return 'it has no net address';
+  if (!takesPart(network, o.netAddress)) return 'its net address is not in masterNets';
+  const winner = chosen.get(o.netAddress);
+  if (winner !== o.nic) return `${winner?.interfaceName} serves the same net address`;
+  if (o.interfaceIndex === undefined) return 'its net address has no interface index';
+  return o.hostIndex === undefined ? 'this host has no host index there' : undefined;
 }
 
 /** Whether the net address belongs to the network. */

@@ -1,15 +1,9 @@
 // Which routes a host needs to reach the pods of the other hosts, and which positions two hosts
 // claim at once. Pure: the daemon compares the answer with the kernel's table.
 import { parseAddress } from '../ip/address.ts';
-import {
-  type Cidr,
-  containsAddress,
-  formatCidr,
-  parseAddressInCidr,
-  parseCidr,
-} from '../ip/cidr.ts';
+import { type Cidr, containsAddress, parseAddressInCidr, parseCidr } from '../ip/cidr.ts';
 import type { InterfaceInfo } from '../objects/host-interface.ts';
-import { type DivisionCore, type HostPool, type PlanHost, planHostPools } from './host-pools.ts';
+import { type DivisionCore, divideHost, type HostBlock, type PlanHost } from './host-pools.ts';
 import type { NetworkDefinition } from './network-definition.ts';
 
 /** A route to the pods of one peer over one NIC. */
@@ -59,11 +53,12 @@ export function planPeerRoutes(
   const plan: PeerRoutePlan = { routes: [], duplicates, unreachable: [] };
   if (!network.routed) return plan;
   const refused = new Set(duplicates.map(positionKey));
-  const ownNics = nicsByNet(self, planHostPools(core, network, interfaceIndices, self));
+  const links = ownLinks(divideHost(core, network, interfaceIndices, self).blocks);
   for (const peer of others) {
-    for (const pool of planHostPools(core, network, interfaceIndices, peer)) {
-      const nic = ownNics.get(pool.netAddress);
-      if (nic !== undefined && !refused.has(positionKey(pool))) addRoute(plan, nic, peer, pool);
+    for (const block of divideHost(core, network, interfaceIndices, peer).blocks) {
+      const link = links.get(block.netAddress);
+      const isRefused = refused.size > 0 && refused.has(positionKey(block));
+      if (link !== undefined && !isRefused) addRoute(plan, link, peer, block);
     }
   }
   plan.routes.sort(compareRoutes);
@@ -77,65 +72,80 @@ export function planPeerRoutes(
 export function findDuplicateIndices(
   hosts: Iterable<Pick<PlanHost, 'hostName' | 'hostIndices'>>,
 ): DuplicateIndex[] {
-  const holders = new Map<string, { netAddress: string; hostIndex: number; names: Set<string> }>();
+  const nets = new Map<string, Map<number, Set<string> | string>>();
   for (const { hostName, hostIndices } of hosts) {
     for (const [netAddress, hostIndex] of hostIndices) {
-      const key = positionKey({ netAddress, hostIndex });
-      const holder = holders.get(key) ?? { netAddress, hostIndex, names: new Set() };
-      holder.names.add(hostName);
-      holders.set(key, holder);
+      const holders = nets.get(netAddress) ?? new Map<number, Set<string> | string>();
+      nets.set(netAddress, holders);
+      addHolder(holders, hostIndex, hostName);
     }
   }
-  return [...holders.values()]
-    .filter(({ names }) => names.size > 1)
-    .map(({ netAddress, hostIndex, names }) => ({
-      netAddress,
-      hostIndex,
-      hostNames: [...names].sort(),
-    }))
+  return [...nets]
+    .flatMap(([netAddress, holders]) => duplicatesIn(netAddress, holders))
     .sort((a, b) => compareText(a.netAddress, b.netAddress) || a.hostIndex - b.hostIndex);
 }
 
-function addRoute(plan: PeerRoutePlan, own: InterfaceInfo, peer: PlanHost, pool: HostPool): void {
-  const peerNic = peer.interfaces.find(({ interfaceName }) => interfaceName === pool.interfaceName);
-  const via = peerNic === undefined ? undefined : nextHop(own, peerNic, pool);
-  if (via === undefined) {
-    const { netAddress, family } = pool;
-    const reason = `no IPv${family} address of the peer is on a link with ${own.interfaceName}`;
-    plan.unreachable.push({ hostName: peer.hostName, netAddress, reason });
-  } else {
-    const { interfaceName } = own;
-    plan.routes.push({ destination: pool.podCidr, via, interfaceName });
-  }
+/** Hint: a set per index would be one per host and NIC; almost all indices have one holder. */
+function addHolder(
+  holders: Map<number, Set<string> | string>,
+  hostIndex: number,
+  hostName: string,
+): void {
+  const holder = holders.get(hostIndex);
+  if (holder === undefined) holders.set(hostIndex, hostName);
+  else if (typeof holder !== 'string') holder.add(hostName);
+  else if (holder !== hostName) holders.set(hostIndex, new Set([holder, hostName]));
 }
 
-/**
- * The peer's address in the pool's family: in the shared net address, or in a network of both NICs.
- */
-function nextHop(own: InterfaceInfo, peer: InterfaceInfo, pool: HostPool): string | undefined {
-  const net = parseCidr(pool.netAddress);
-  const links = [
-    ...(net === undefined ? [] : [net]),
-    ...(own.addresses ?? []).flatMap((text) => parseAddressInCidr(text)?.cidr ?? []),
-  ].filter(({ family }) => family === pool.family);
-  const candidates = [
-    peer.hostIP ?? '',
-    ...(peer.addresses ?? []).map((text) => text.slice(0, text.indexOf('/'))),
-  ];
-  return candidates.find((text) => {
-    const address = parseAddress(text);
-    return address !== undefined && links.some((link) => containsAddress(link, address));
-  });
+function duplicatesIn(
+  netAddress: string,
+  holders: ReadonlyMap<number, Set<string> | string>,
+): DuplicateIndex[] {
+  return [...holders].flatMap(([hostIndex, holder]) =>
+    typeof holder === 'string' ? [] : [{ netAddress, hostIndex, hostNames: [...holder].sort() }],
+  );
+}
+
+/** An own NIC with the networks that are on its link. */
+interface OwnLink {
+  readonly interfaceName: string;
+  readonly nets: readonly Cidr[];
 }
 
 /** Own NICs that serve the network, by net address. */
-function nicsByNet(self: PlanHost, pools: readonly HostPool[]): Map<string, InterfaceInfo> {
-  const nics = new Map<string, InterfaceInfo>();
-  for (const { netAddress, interfaceName } of pools) {
-    const nic = self.interfaces.find((one) => one.interfaceName === interfaceName);
-    if (nic !== undefined) nics.set(netAddress, nic);
+function ownLinks(blocks: readonly HostBlock[]): Map<string, OwnLink> {
+  const links = new Map<string, OwnLink>();
+  for (const { nic, netAddress } of blocks) {
+    const nets = [
+      parseCidr(netAddress),
+      ...(nic.addresses ?? []).map((text) => parseAddressInCidr(text)?.cidr),
+    ].filter((net) => net !== undefined);
+    links.set(netAddress, { interfaceName: nic.interfaceName, nets });
   }
-  return nics;
+  return links;
+}
+
+function addRoute(plan: PeerRoutePlan, link: OwnLink, peer: PlanHost, block: HostBlock): void {
+  const { interfaceName } = link;
+  const { family } = block.podCidr;
+  const via = nextHop(link, block.nic, family);
+  if (via === undefined) {
+    const reason = `no IPv${family} address of the peer is on a link with ${interfaceName}`;
+    plan.unreachable.push({ hostName: peer.hostName, netAddress: block.netAddress, reason });
+  } else {
+    plan.routes.push({ destination: block.podCidr, via, interfaceName });
+  }
+}
+
+/** The peer's address in the family: in the shared net address, or in a network of both NICs. */
+function nextHop(link: OwnLink, peer: InterfaceInfo, family: 4 | 6): string | undefined {
+  const fits = (text: string): boolean => {
+    const address = parseAddress(text);
+    return address?.family === family && link.nets.some((net) => containsAddress(net, address));
+  };
+  const { hostIP = '', addresses = [] } = peer;
+  if (fits(hostIP)) return hostIP;
+  return addresses.map((text) => text.slice(0, text.indexOf('/'))).find(fits);
 }
 
 function positionKey(o: { readonly netAddress: string; readonly hostIndex: number }): string {
@@ -143,9 +153,11 @@ function positionKey(o: { readonly netAddress: string; readonly hostIndex: numbe
 }
 
 function compareRoutes(a: PeerRoute, b: PeerRoute): number {
+  const [left, right] = [a.destination, b.destination];
   return (
     compareText(a.interfaceName, b.interfaceName) ||
-    compareText(formatCidr(a.destination), formatCidr(b.destination))
+    left.family - right.family ||
+    (left.base < right.base ? -1 : left.base > right.base ? 1 : left.prefix - right.prefix)
   );
 }
 
