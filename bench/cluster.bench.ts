@@ -1,6 +1,7 @@
-// What further NICs add to the start of a pod on a real cluster: real kubelet, containerd and API server, the test's
-// meta-plugin in the place of Multus. The peers are, in the same run and in turn, a pod without further NICs, and one
-// that gets as many from the reference plugins, one after the other.
+// What further NICs add to the start of a pod on a real cluster: real kubelet, containerd and API
+// server, the test's meta-plugin in the place of Multus. The peers are, in the same run and in
+// turn, a pod without further NICs, and one that gets as many from the reference plugins, one after
+// the other.
 import { clusterDown, clusterUp, whyNoCluster } from '../test/cluster/cluster.ts';
 import { sandboxTimes, timePods } from '../test/cluster/latency.ts';
 import { deletePods, type PodRequest } from '../test/cluster/pods.ts';
@@ -37,7 +38,10 @@ const VARIANTS: readonly Variant[] = [
   { name: 'peer', title: '8 NICs by macvlan + host-local', networks: peerNames().join(',') },
 ];
 
-/** Measures on a cluster of its own, which is gone afterwards. Throws with the reason where none can run. */
+/**
+ * Measures on a cluster of its own, which is gone afterwards. Throws with the reason where none can
+ * run.
+ */
 export async function runClusterBench(): Promise<BenchRow[]> {
   const reason = whyNoCluster();
   if (reason !== undefined) throw new Error(`no cluster on this machine: it ${reason}`);
@@ -114,7 +118,9 @@ function podOf(name: string, variant: Variant, index: number): PodRequest {
   return { name, node, ...(variant.networks === undefined ? {} : { networks: variant.networks }) };
 }
 
-/** The variants against the pod without NICs, and ours with 8 against the reference plugins with 8. */
+/**
+ * The variants against the pod without NICs, and ours with 8 against the reference plugins with 8.
+ */
 function rows(what: string, times: ReadonlyMap<string, readonly number[]>): BenchRow[] {
   const of = (name: string): Times => summarise(times.get(name) ?? []);
   const plain = of('none');

@@ -1,7 +1,9 @@
 // Makes the images of the controller and the daemon without a container engine:
-//   bun scripts/image.ts [controller] [daemon] [--tag=2.0.0] [--output=build/images] [--prefix=multi-nic.local]
-// One OCI image layout per image, in one tar: import it with `ctr -n k8s.io images import FILE`, or push it with
-// `skopeo copy oci-archive:FILE:TAG docker://…`. The same programs and libraries give the same digest.
+//   bun scripts/image.ts [controller] [daemon] [--tag=2.0.0] [--output=build/images]
+//     [--prefix=multi-nic.local]
+// One OCI image layout per image, in one tar: import it with `ctr -n k8s.io images import FILE`, or
+// push it with `skopeo copy oci-archive:FILE:TAG docker://…`. The same programs and libraries give
+// the same digest.
 
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -28,8 +30,9 @@ export interface WrittenImage {
 }
 
 /**
- * Packs the image from the programs in build/ and writes it to `<output>/<image>.tar`, replacing it at once. Nothing is done
- * if that file was made of the same programs under the same name, which a file beside it says.
+ * Packs the image from the programs in build/ and writes it to `<output>/<image>.tar`, replacing it
+ * at once. Nothing is done if that file was made of the same programs under the same name, which a
+ * file beside it says.
  */
 export async function writeProductImage(
   image: ProductImage,

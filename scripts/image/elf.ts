@@ -1,4 +1,5 @@
-// Finds the shared libraries that an executable needs, by reading its ELF headers; nothing is executed.
+// Finds the shared libraries that an executable needs, by reading its ELF headers; nothing is
+// executed.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,7 +28,10 @@ interface Segment {
   readonly fileSize: number;
 }
 
-/** Reads a 64-bit little-endian ELF file; undefined if it is none. Throws if its tables point outside the file. */
+/**
+ * Reads a 64-bit little-endian ELF file; undefined if it is none. Throws if its tables point
+ * outside the file.
+ */
 export function readElf(bytes: Uint8Array): ElfNeeds | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   // 0x7f 'E' 'L' 'F', class 2 (64 bit), data 1 (little-endian)
@@ -44,8 +48,9 @@ export function readElf(bytes: Uint8Array): ElfNeeds | undefined {
 }
 
 /**
- * All libraries that the program at `path` loads, its loader among them, by the path each is to have in an image. Found in
- * the loader's standard folders and those of `ld.so.conf` under `root`; throws with the name of one that is not there.
+ * All libraries that the program at `path` loads, its loader among them, by the path each is to
+ * have in an image. Found in the loader's standard folders and those of `ld.so.conf` under `root`;
+ * throws with the name of one that is not there.
  */
 export function librariesOf(path: string, root = '/'): Map<string, Uint8Array> {
   const program = readElf(readFileSync(path));
@@ -57,7 +62,8 @@ export function librariesOf(path: string, root = '/'): Map<string, Uint8Array> {
     for (const name of needs.needed) {
       if (names.has(name)) continue;
       names.add(name);
-      if (program.interpreter?.endsWith(`/${name}`) === true) continue; // already there as the loader
+      // Already there as the loader.
+      if (program.interpreter?.endsWith(`/${name}`) === true) continue;
       const library = findLibrary({ name, machine: program.machine, folders, root });
       if (library === undefined) throw new Error(`${path} needs ${name}, which was not found`);
       found.set(library.path, library.data);
@@ -118,7 +124,9 @@ function readText(bytes: Uint8Array, offset: number): string {
   return new TextDecoder().decode(bytes.subarray(offset, end));
 }
 
-/** The loader's search path: the multi-architecture folders first, as Debian's own loader has them. */
+/**
+ * The loader's search path: the multi-architecture folders first, as Debian's own loader has them.
+ */
 function libraryFolders(root: string): string[] {
   const configured = [...new Bun.Glob('etc/ld.so.conf{,.d/*.conf}').scanSync({ cwd: root })]
     .sort()

@@ -1,5 +1,5 @@
-// The images are standard, hold what they must and nothing else, and come out the same each time. A real containerd
-// imports them in test/real/cluster.real.ts.
+// The images are standard, hold what they must and nothing else, and come out the same each time. A
+// real containerd imports them in test/real/cluster.real.ts.
 import { describe, expect, test } from 'bun:test';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

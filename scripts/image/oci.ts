@@ -1,5 +1,6 @@
-// Turns the files of an image into an OCI image layout in one tar (image-spec, "OCI Image Layout"): the form that
-// `ctr images import`, `skopeo copy oci-archive:` and their like read. The same input gives the same bytes.
+// Turns the files of an image into an OCI image layout in one tar (image-spec, "OCI Image Layout"):
+// the form that `ctr images import`, `skopeo copy oci-archive:` and their like read. The same input
+// gives the same bytes.
 
 import { parentsOf, type TarEntry, writeTar } from './tar.ts';
 

@@ -1,11 +1,15 @@
-// What goes into each image of ours. deploy/images/*.Containerfile say the same for those who have a container engine.
+// What goes into each image of ours. deploy/images/*.Containerfile say the same for those who have
+// a container engine.
 
 import { readFileSync } from 'node:fs';
 import { librariesOf } from './elf.ts';
 import type { ImageContent } from './oci.ts';
 import type { TarEntry } from './tar.ts';
 
-/** Registry-less name under which the images are imported; whoever pushes them gives them a name of their own. */
+/**
+ * Registry-less name under which the images are imported; whoever pushes them gives them a name of
+ * their own.
+ */
 export const IMAGE_PREFIX = 'multi-nic.local';
 
 /** The user that the controller runs as; it owns nothing and is in no group. */
@@ -51,7 +55,10 @@ export function productImage(
   };
 }
 
-/** The CNI executable once, with its further names as links to it: they go to the host, not into a process here. */
+/**
+ * The CNI executable once, with its further names as links to it: they go to the host, not into a
+ * process here.
+ */
 function cniPrograms(path: string): TarEntry[] {
   const folder = 'opt/multi-nic/bin';
   return [
@@ -61,7 +68,10 @@ function cniPrograms(path: string): TarEntry[] {
   ];
 }
 
-/** What every process may expect of a root file system. Certificates are not there: the cluster's own CA is mounted. */
+/**
+ * What every process may expect of a root file system. Certificates are not there: the cluster's
+ * own CA is mounted.
+ */
 export function baseEntries(): TarEntry[] {
   const folders = ['dev', 'etc', 'proc', 'run', 'sys', 'var'];
   return [

@@ -1,4 +1,5 @@
-// Writes ustar archives whose bytes depend on their entries alone: sorted, owned by root, dated 1970.
+// Writes ustar archives whose bytes depend on their entries alone: sorted, owned by root, dated
+// 1970.
 
 /** One member of an archive; `path` is relative, without a leading or trailing slash. */
 export type TarEntry =
@@ -17,8 +18,9 @@ const BLOCK = 512;
 const TYPE_FLAG = { file: '0', hardlink: '1', symlink: '2', directory: '5' } as const;
 
 /**
- * The archive as one buffer. Order: directories, files and symlinks, hard links, each by path, so that a reader always
- * has what an entry needs. Throws if two entries have one path, or if a path does not fit into a ustar header.
+ * The archive as one buffer. Order: directories, files and symlinks, hard links, each by path, so
+ * that a reader always has what an entry needs. Throws if two entries have one path, or if a path
+ * does not fit into a ustar header.
  */
 export function writeTar(entries: readonly TarEntry[]): Uint8Array {
   const sorted = [...entries].sort(byRankThenPath);
@@ -48,8 +50,8 @@ function byRankThenPath(a: TarEntry, b: TarEntry): number {
 }
 
 /**
- * Layout of a ustar header, by offset: name 0, mode 100, uid 108, gid 116, size 124, mtime 136, checksum 148, type 156,
- * link 157, magic 257.
+ * Layout of a ustar header, by offset: name 0, mode 100, uid 108, gid 116, size 124, mtime 136,
+ * checksum 148, type 156, link 157, magic 257.
  */
 function header(entry: TarEntry): Uint8Array {
   const block = new Uint8Array(BLOCK);

@@ -1,5 +1,5 @@
-// The least that the test cluster needs to talk to its API server: a kubeconfig with a token, and one request at a time.
-// It is not the client under test; that one is in src/shared/platform/kube.
+// The least that the test cluster needs to talk to its API server: a kubeconfig with a token, and
+// one request at a time. It is not the client under test; that one is in src/shared/platform/kube.
 
 import { readFileSync } from 'node:fs';
 
@@ -41,7 +41,10 @@ export function readKubeconfig(path: string): ApiAccess {
   return { server: textAt(cluster, 'server'), ca, token };
 }
 
-/** Sends one request. Throws only when there is no reply: refused, reset, or later than `timeoutMs` (10 s unless told). */
+/**
+ * Sends one request. Throws only when there is no reply: refused, reset, or later than `timeoutMs`
+ * (10 s unless told).
+ */
 export async function callApi(
   access: ApiAccess,
   request: {

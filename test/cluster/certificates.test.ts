@@ -23,7 +23,7 @@ test('a certificate says what was asked for and is signed by its authority', () 
   expect(Date.parse(read.validTo)).toBeGreaterThan(Date.now());
 });
 
-test('a server with such a certificate is trusted by who trusts the authority, and by no one else', async () => {
+test('a server with such a certificate is trusted by who trusts the authority alone', async () => {
   const authority = createAuthority('authority');
   const { certificate, key } = authority.issue({
     commonName: 'server',

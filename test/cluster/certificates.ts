@@ -1,4 +1,5 @@
-// X.509 certificates for the test cluster (RFC 5280, ECDSA P-256), so that nobody needs openssl. Valid for 30 days.
+// X.509 certificates for the test cluster (RFC 5280, ECDSA P-256), so that nobody needs openssl.
+// Valid for 30 days.
 
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 
@@ -46,7 +47,7 @@ export function createAuthority(commonName: string): Authority {
   const identifier = keyIdentifier(keys.publicKey);
   const extensions = [
     extension(OID.basicConstraints, sequence(boolean(true)), { critical: true }),
-    extension(OID.keyUsage, tlv(0x03, [1, 0b0000_0110]), { critical: true }), // sign certificates, lists
+    extension(OID.keyUsage, tlv(0x03, [1, 0b0000_0110]), { critical: true }), // signs
     extension(OID.subjectKeyIdentifier, tlv(0x04, identifier)),
   ];
   const own = { subject: name, publicKey: keys.publicKey, extensions };
@@ -173,7 +174,10 @@ function time(atMs: number): Uint8Array {
   return tlv(0x17, new TextEncoder().encode(`${text}Z`));
 }
 
-/** The first two numbers share one byte; each further one is in groups of 7 bits, all but the last marked. */
+/**
+ * The first two numbers share one byte; each further one is in groups of 7 bits, all but the last
+ * marked.
+ */
 function objectIdentifier(numbers: readonly number[]): Uint8Array {
   const [first = 0, second = 0, ...rest] = numbers;
   const groups = rest.flatMap((number) => {

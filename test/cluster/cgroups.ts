@@ -1,4 +1,5 @@
-// The control groups of the cluster's nodes, on both layouts of /sys/fs/cgroup: one folder per controller, and unified.
+// The control groups of the cluster's nodes, on both layouts of /sys/fs/cgroup: one folder per
+// controller, and unified.
 
 import {
   existsSync,
@@ -38,7 +39,10 @@ export function makeNodeGroups(node: string): void {
   }
 }
 
-/** Removes the pods' groups of a node that has stopped: left-overs cost the next kubelet seconds each. */
+/**
+ * Removes the pods' groups of a node that has stopped: left-overs cost the next kubelet seconds
+ * each.
+ */
 export async function removePodGroups(node: string): Promise<void> {
   await removeTrees(groupFolders(`${PREFIX}/${node}/kubepods`));
 }

@@ -1,5 +1,6 @@
-// Brings the test cluster up and down as a whole. What is there is always derived from the machine itself (processes by
-// their marker, links and control groups by their prefix), so `clusterDown` works after a crash at any point, and twice.
+// Brings the test cluster up and down as a whole. What is there is always derived from the machine
+// itself (processes by their marker, links and control groups by their prefix), so `clusterDown`
+// works after a crash at any point, and twice.
 
 import {
   chmodSync,
@@ -49,7 +50,10 @@ export function whyNoCluster(): string | undefined {
   return undefined;
 }
 
-/** Starts a cluster and returns when all its nodes are ready. On any failure everything is removed again. */
+/**
+ * Starts a cluster and returns when all its nodes are ready. On any failure everything is removed
+ * again.
+ */
 export async function clusterUp(
   shape: ClusterShape,
   report: Report = () => undefined,
@@ -74,7 +78,8 @@ export async function clusterUp(
 /** Ends everything that belongs to a cluster and removes all it wrote. Safe to call at any time. */
 export async function clusterDown(): Promise<void> {
   await killMachines();
-  // The link would go with the other end's namespace, but the kernel removes namespaces in its own time.
+  // The link would go with the other end's namespace, but the kernel removes namespaces in its own
+  // time.
   for (const link of await leftLinks()) await attempt(['ip', 'link', 'delete', 'dev', link]);
   const unlinked = async (): Promise<boolean> => (await leftLinks()).length === 0;
   await waitFor('removal of links', unlinked, { timeoutMs: 60_000 });
@@ -173,7 +178,9 @@ async function leftLinks(): Promise<string[]> {
   return outcome.code === 0 ? [HOST_LINK] : [];
 }
 
-/** The folder has a fixed name in a place that others may write to: it must be new, and ours alone. */
+/**
+ * The folder has a fixed name in a place that others may write to: it must be new, and ours alone.
+ */
 function makeStateFolder(shape: ClusterShape): void {
   mkdirSync(STATE, { mode: 0o700 });
   chmodSync(STATE, 0o700);

@@ -59,8 +59,8 @@ export async function run(argv: readonly string[], o: CommandOptions = {}): Prom
 }
 
 /**
- * Calls `check` until it returns something other than undefined and false, and returns that. Throws with `what` and the
- * last error when the time is over.
+ * Calls `check` until it returns something other than undefined and false, and returns that. Throws
+ * with `what` and the last error when the time is over.
  */
 export async function waitFor<T>(
   what: string,

@@ -1,5 +1,5 @@
-// Compares the four places that know who has which address: the daemons' journals, the IPPool objects, the links in the
-// pods, and the pods themselves. Any difference is a line of text.
+// Compares the four places that know who has which address: the daemons' journals, the IPPool
+// objects, the links in the pods, and the pods themselves. Any difference is a line of text.
 
 import { at, listAt, textAt } from './api.ts';
 import { waitFor } from './command.ts';
@@ -9,7 +9,9 @@ import { nodeNames, readPools } from './product.ts';
 /** One address that somebody holds, as a line: pool, address, pod. */
 type Claim = string;
 
-/** Waits until all nodes agree (publishing takes about a second), or throws with what is different. */
+/**
+ * Waits until all nodes agree (publishing takes about a second), or throws with what is different.
+ */
 export async function waitForConsistency(o: { attachments?: number } = {}): Promise<void> {
   let last: string[] = [];
   const agree = async (): Promise<boolean> => {
@@ -97,7 +99,10 @@ function linksOf(row: unknown): string[] {
   return listAt(row, 'nics').map((nic) => `${file} ${textAt(nic, 'name')}`);
 }
 
-/** The same for the links that are there: macvlan and ipvlan ones in any named network namespace of the node. */
+/**
+ * The same for the links that are there: macvlan and ipvlan ones in any named network namespace of
+ * the node.
+ */
 async function linksOfPods(node: string): Promise<Set<string>> {
   const script = `
 for file in /run/netns/*; do

@@ -1,6 +1,7 @@
-// The machine with etcd, the API server, the controller manager and the scheduler, and with the switches: a bridge for the
-// management network and one per rail. It holds the address of the `kubernetes` Service itself, and every node's default
-// route leads to it; so pods reach the API at its usual address without a kube-proxy, and no node needs nft or iptables.
+// The machine with etcd, the API server, the controller manager and the scheduler, and with the
+// switches: a bridge for the management network and one per rail. It holds the address of the
+// `kubernetes` Service itself, and every node's default route leads to it; so pods reach the API at
+// its usual address without a kube-proxy, and no node needs nft or iptables.
 
 import { join } from 'node:path';
 import { type ApiAccess, kubeconfigOf } from './api.ts';
@@ -83,7 +84,10 @@ export function configureControlPlane(shape: ClusterShape, peers: Peers): Contro
   return { ca: authority.certificate, access };
 }
 
-/** Starts the machine with its bridges and its link to the host. The API server is up some seconds later. */
+/**
+ * Starts the machine with its bridges and its link to the host. The API server is up some seconds
+ * later.
+ */
 export async function startControlPlane(
   shape: ClusterShape,
   o: { peers: Peers; plane: ControlPlane },
@@ -95,7 +99,8 @@ export async function startControlPlane(
     );
     const inside = [
       ...bridges.flatMap((name) => [`link add ${name} type bridge`, `link set ${name} up`]),
-      // A bridge without a MAC of its own takes one from its ports, and another when a node goes: nobody would find it.
+      // A bridge without a MAC of its own takes one from its ports, and another when a node goes:
+      // nobody would find it.
       `link set mgmt address ${API_MAC}`,
       `addr add ${API_ADDRESS}/24 dev mgmt`,
       `addr add ${API_SERVICE_ADDRESS}/32 dev lo`,
@@ -136,9 +141,11 @@ function accountsOf(shape: ClusterShape): Map<string, Account> {
 function services(peers: Peers): Services {
   const common = (name: string): string =>
     `--kubeconfig=${kubeconfigPath(name)} --authentication-kubeconfig=${kubeconfigPath(name)}` +
-    ` --authorization-kubeconfig=${kubeconfigPath(name)} --leader-elect=false --bind-address=127.0.0.1`;
+    ` --authorization-kubeconfig=${kubeconfigPath(name)}` +
+    ' --leader-elect=false --bind-address=127.0.0.1';
   // The database is thrown away with the cluster, so nothing has to reach the disk.
-  const etcd = `exec ${peers.inside('etcd')} --data-dir=/var/lib/etcd --unsafe-no-fsync --log-level=warn`;
+  const etcdFlags = '--data-dir=/var/lib/etcd --unsafe-no-fsync --log-level=warn';
+  const etcd = `exec ${peers.inside('etcd')} ${etcdFlags}`;
   const apiserver = [
     `exec ${peers.inside('kube-apiserver')} --etcd-servers=http://127.0.0.1:2379`,
     `--bind-address=0.0.0.0 --secure-port=443 --advertise-address=${API_ADDRESS}`,

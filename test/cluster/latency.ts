@@ -1,4 +1,5 @@
-// How long pods take until they are ready, seen from outside, and how long their sandboxes take, from the runtime's log.
+// How long pods take until they are ready, seen from outside, and how long their sandboxes take,
+// from the runtime's log.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,8 +10,8 @@ import { createPods, isReady, type PodRequest } from './pods.ts';
 import { nodeNames } from './product.ts';
 
 /**
- * Creates pods at once and returns, for each, the milliseconds from the request to the moment at which a watcher hears
- * that it is ready. Throws if one is not within `timeoutMs`.
+ * Creates pods at once and returns, for each, the milliseconds from the request to the moment at
+ * which a watcher hears that it is ready. Throws if one is not within `timeoutMs`.
  */
 export async function timePods(pods: readonly PodRequest[], timeoutMs: number): Promise<number[]> {
   const access = adminAccess();
@@ -32,7 +33,10 @@ export async function timePods(pods: readonly PodRequest[], timeoutMs: number): 
   return times;
 }
 
-/** Milliseconds that each sandbox whose pod's name starts with `prefix` took on its node, CNI included. */
+/**
+ * Milliseconds that each sandbox whose pod's name starts with `prefix` took on its node, CNI
+ * included.
+ */
 export function sandboxTimes(prefix: string): number[] {
   return nodeNames().flatMap((node) => {
     const log = readFileSync(join(machineRoot(node), 'var/log/containerd.log'), 'utf8');

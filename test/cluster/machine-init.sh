@@ -1,7 +1,8 @@
 #!/bin/sh
-# PID 1 of one machine of the test cluster. It is started in mount, UTS, IPC, network and PID namespaces of its own, makes
-# a root file system out of the programs of this machine and a disk folder, and keeps the machine's services running.
-# Arguments: MARKER NAME ROOT PEERS (MARKER is there to be found in the process list)
+# PID 1 of one machine of the test cluster. It is started in mount, UTS, IPC, network and PID
+# namespaces of its own, makes a root file system out of the programs of this machine and a disk
+# folder, and keeps the machine's services running. Arguments: MARKER NAME ROOT PEERS (MARKER is
+# there to be found in the process list)
 set -eu
 name=$2 root=$3 peers=$4
 hostname "$name"
@@ -32,12 +33,14 @@ pivot_root . .old
 umount -l .old
 mount --make-rshared /
 
-# The kubelet sets a few values for the whole machine. It finds them set already, in files of this machine's own.
+# The kubelet sets a few values for the whole machine. It finds them set already, in files of this
+# machine's own.
 for file in /etc/machine/sysctl/*; do
   [ -e "$file" ] || continue
   mount --bind "$file" "/proc/sys/$(basename "$file" | tr . /)"
 done
-# Each start is a boot of its own to the kubelet. (Containers have a /proc of their own and see this machine's number.)
+# Each start is a boot of its own to the kubelet. (Containers have a /proc of their own and see this
+# machine's number.)
 cat /proc/sys/kernel/random/uuid >/run/machine/boot_id
 mount --bind /run/machine/boot_id /proc/sys/kernel/random/boot_id
 echo 1 >/proc/sys/net/ipv4/ip_forward

@@ -1,12 +1,15 @@
-// A machine of the test cluster: a process tree in namespaces of its own, with a disk folder under STATE. Machines are
-// found by a marker in the arguments of their first process, so nothing else is ever taken for one, even after a crash.
+// A machine of the test cluster: a process tree in namespaces of its own, with a disk folder under
+// STATE. Machines are found by a marker in the arguments of their first process, so nothing else is
+// ever taken for one, even after a crash.
 
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { attempt, type CommandOptions, type CommandOutcome, run, waitFor } from './command.ts';
 import { PREFIX, STATE } from './settings.ts';
 
-/** Programs that a machine keeps running, by name: the text of a shell script that ends in `exec`. */
+/**
+ * Programs that a machine keeps running, by name: the text of a shell script that ends in `exec`.
+ */
 export type Services = Readonly<Record<string, string>>;
 
 /** A process that belongs to the machines, as the process list shows it. */
@@ -73,8 +76,8 @@ export function writeServices(name: string, services: Services): void {
 }
 
 /**
- * Starts a machine and, once its namespaces exist, has `connect` give it its links; its services start after that. Returns
- * the process number of its PID 1.
+ * Starts a machine and, once its namespaces exist, has `connect` give it its links; its services
+ * start after that. Returns the process number of its PID 1.
  */
 export async function startMachine(
   name: string,
@@ -90,7 +93,8 @@ export async function startMachine(
   const namespaces = ['--mount', '--uts', '--ipc', '--net', '--pid', '--fork', '--kill-child'];
   const child = Bun.spawn(
     ['unshare', ...namespaces, 'sh', init, `${marker}:${name}`, name, root, o.peers],
-    // A group of its own: ^C at the terminal must reach the one who brings the cluster up, not the machines.
+    // A group of its own: ^C at the terminal must reach the one who brings the cluster up, not the
+    // machines.
     { stdin: 'ignore', stdout: log, stderr: log, detached: true, env: machineEnvironment() },
   );
   child.unref();
@@ -101,7 +105,10 @@ export async function startMachine(
   return pid;
 }
 
-/** Kills everything that runs on the machine at once, like a power cut. Its disk stays; its links and namespaces go. */
+/**
+ * Kills everything that runs on the machine at once, like a power cut. Its disk stays; its links
+ * and namespaces go.
+ */
 export async function killMachine(name: string): Promise<void> {
   for (const process of markedProcesses().filter((p) => p.isInit && p.machine === name)) {
     killIfThere(process.pid);
@@ -131,7 +138,9 @@ export function enterArguments(name: string, argv: readonly string[]): string[] 
   return ['nsenter', '--target', `${pid}`, ...wanted, '--wd=/', '--', ...argv];
 }
 
-/** Runs a program inside the machine and returns what it printed; throws CommandError if it fails. */
+/**
+ * Runs a program inside the machine and returns what it printed; throws CommandError if it fails.
+ */
 export async function runOn(
   name: string,
   argv: readonly string[],
@@ -149,7 +158,10 @@ export async function attemptOn(
   return attempt(enterArguments(name, argv), { ...o, env: machineEnvironment() });
 }
 
-/** Stops a service of the machine until `startService`: SIGTERM, and SIGKILL if it is still there 5 s later. */
+/**
+ * Stops a service of the machine until `startService`: SIGTERM, and SIGKILL if it is still there 5
+ * s later.
+ */
 export async function stopService(name: string, service: string): Promise<void> {
   await runOn(name, ['touch', `/run/machine/${service}.stop`]);
   const pid = `${await servicePid(name, service)}`;
@@ -176,7 +188,10 @@ export async function restartService(name: string, service: string): Promise<voi
   await startService(name, service);
 }
 
-/** PATH and HOME of the processes on a machine; nothing else of the tests' own environment reaches them. */
+/**
+ * PATH and HOME of the processes on a machine; nothing else of the tests' own environment reaches
+ * them.
+ */
 export function machineEnvironment(): Record<string, string> {
   return {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

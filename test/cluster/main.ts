@@ -1,6 +1,6 @@
 // A real Kubernetes cluster on this machine, for tests and for developers:
 //   bun test/cluster/main.ts up [--nodes=2] [--rails=8] | down | status | shell
-//   bun test/cluster/main.ts exec MACHINE COMMAND...           MACHINE is n1, n2, … or control-plane
+//   bun test/cluster/main.ts exec MACHINE COMMAND...           MACHINE: n1, n2, … or control-plane
 //   bun test/cluster/main.ts node stop|start|reboot MACHINE    a power cut, and back
 //   bun test/cluster/main.ts restart|stop|start MACHINE SERVICE
 //   bun test/cluster/main.ts load IMAGE.tar...                 imports images into every node

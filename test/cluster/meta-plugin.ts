@@ -1,9 +1,10 @@
-// Test equipment, not part of the product: a small meta-plugin in the place of Multus. The runtime calls it for every pod;
-// it calls the default network's plugin and then the plugin of each network in the pod's annotation, by the rules of the
-// CNI library and with the arguments that Multus sends, and writes the network-status annotation. It leaves out what the
-// tests do not use: device IDs, default-route, CHECK of further networks.
-// One thing it does better, as Multus in its thick form does from its caches: while the API server is away it takes the
-// pod's annotations from the runtime and the definitions from what this node saw last.
+// Test equipment, not part of the product: a small meta-plugin in the place of Multus. The runtime
+// calls it for every pod; it calls the default network's plugin and then the plugin of each network
+// in the pod's annotation, by the rules of the CNI library and with the arguments that Multus
+// sends, and writes the network-status annotation. It leaves out what the tests do not use: device
+// IDs, default-route, CHECK of further networks. One thing it does better, as Multus in its thick
+// form does from its caches: while the API server is away it takes the pod's annotations from the
+// runtime and the definitions from what this node saw last.
 
 import {
   type Delegate,
@@ -68,7 +69,10 @@ async function main(): Promise<void> {
   }
 }
 
-/** Attaches all networks; if one fails, everything done so far is undone. The default network's result is the answer. */
+/**
+ * Attaches all networks; if one fails, everything done so far is undone. The default network's
+ * result is the answer.
+ */
 async function add(request: Request): Promise<unknown> {
   const pod = identityFrom(request.received);
   const delegates = await findDelegates(request.config, pod, request.ifName);
@@ -91,7 +95,10 @@ async function add(request: Request): Promise<unknown> {
   return results[0];
 }
 
-/** Detaches what ADD remembered; without memory what the API server says; if neither is there, nothing is left to do. */
+/**
+ * Detaches what ADD remembered; without memory what the API server says; if neither is there,
+ * nothing is left to do.
+ */
 async function remove(request: Request): Promise<void> {
   const pod = identityFrom(request.received);
   const { cniDir } = request.config;
@@ -111,7 +118,10 @@ async function lookUp(request: Request, pod: PodIdentity): Promise<Delegate[]> {
   }
 }
 
-/** DEL of all given networks, last first. One that fails does not keep the others from being deleted. */
+/**
+ * DEL of all given networks, last first. One that fails does not keep the others from being
+ * deleted.
+ */
 async function removeDelegates(
   request: Request,
   pod: PodIdentity,

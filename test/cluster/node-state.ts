@@ -1,10 +1,12 @@
-// What pods leave on a node, as sorted lines: two equal lists, before and after, mean that nothing was left behind.
+// What pods leave on a node, as sorted lines: two equal lists, before and after, mean that nothing
+// was left behind.
 
 import { runOn } from './machine.ts';
 
 /**
- * Links and addresses of the node itself, its routes and rules, named network namespaces, addresses held by the default
- * network, and the meta-plugin's memory. The definitions that it keeps for bad times are not counted.
+ * Links and addresses of the node itself, its routes and rules, named network namespaces, addresses
+ * held by the default network, and the meta-plugin's memory. The definitions that it keeps for bad
+ * times are not counted.
  */
 const SCRIPT = `
 ip -o link show | sed -nE 's/^[0-9]+: ([^:@]+).*/link \\1/p'

@@ -1,4 +1,5 @@
-// A node: a machine with containerd, runc and a kubelet, an eth0 on the management network and one NIC on each rail.
+// A node: a machine with containerd, runc and a kubelet, an eth0 on the management network and one
+// NIC on each rail.
 
 import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -61,7 +62,8 @@ export function configureNode(name: string, o: { peers: Peers; plane: ControlPla
     kubelet: [
       path,
       'until ctr version; do sleep 0.05; done',
-      'exec kubelet --config=/etc/kubernetes/kubelet.yaml --kubeconfig=/etc/kubernetes/kubelet.kubeconfig' +
+      'exec kubelet --config=/etc/kubernetes/kubelet.yaml' +
+        ' --kubeconfig=/etc/kubernetes/kubelet.kubeconfig' +
         ` --hostname-override=${name} --node-ip=${nodeAddress(nodeNumber(name))} --v=2`,
     ].join('\n'),
   });
@@ -77,7 +79,10 @@ export function installPlugin(name: string, source: string, as = basename(source
   renameSync(partial, join(folder, as));
 }
 
-/** Starts a configured node, or starts one again after `stopNode`: new namespaces and links, the old disk. */
+/**
+ * Starts a configured node, or starts one again after `stopNode`: new namespaces and links, the old
+ * disk.
+ */
 export async function startNode(
   name: string,
   o: { peers: Peers; shape: ClusterShape },
@@ -143,7 +148,10 @@ async function connectNode(name: string, pid: number, shape: ClusterShape): Prom
   ]);
 }
 
-/** Ports of the time before a power cut may still be there: the kernel removes a dead namespace in its own time. */
+/**
+ * Ports of the time before a power cut may still be there: the kernel removes a dead namespace in
+ * its own time.
+ */
 async function removeOldPorts(name: string, switches: number): Promise<void> {
   const enter = ['nsenter', '--target', `${switches}`, '--net', '--', 'ip'];
   const links = await run([...enter, '-o', 'link', 'show']);
@@ -181,7 +189,7 @@ function kubeletConfiguration(name: string): Record<string, unknown> {
     readOnlyPort: 0,
     volumePluginDir: '/var/lib/kubelet/volumeplugins',
     maxPods: 110,
-    nodeStatusUpdateFrequency: '1s', // a node that comes back is Ready at once, not up to 20 s later
+    nodeStatusUpdateFrequency: '1s', // a node that comes back is Ready at once
     // Nothing of a test may be evicted because the machine under it is small.
     evictionHard: { ...never, ...Object.fromEntries(full.map((signal) => [signal, '0%'])) },
     imageGCHighThresholdPercent: 100,

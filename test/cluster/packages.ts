@@ -1,5 +1,5 @@
-// Installs what the cluster needs of the machine's distribution, where that can be done without asking (Debian or Ubuntu,
-// as root). Everything else about the cluster is built from Go modules.
+// Installs what the cluster needs of the machine's distribution, where that can be done without
+// asking (Debian or Ubuntu, as root). Everything else about the cluster is built from Go modules.
 
 import { existsSync } from 'node:fs';
 import { run } from './command.ts';
@@ -12,7 +12,10 @@ const NEEDED: readonly { readonly program: string; readonly package: string }[] 
   { program: 'pkg-config', package: 'pkg-config' },
 ];
 
-/** Packages that are missing. runc is compiled against the headers of libseccomp, and with it against those of the C library. */
+/**
+ * Packages that are missing. runc is compiled against the headers of libseccomp, and with it
+ * against those of the C library.
+ */
 export function missingPackages(): string[] {
   const missing = NEEDED.filter(({ program }) => Bun.which(program) === null);
   const names = missing.map((entry) => entry.package);
@@ -20,7 +23,9 @@ export function missingPackages(): string[] {
   return hasHeaders ? names : [...names, 'libseccomp-dev', 'libc6-dev'];
 }
 
-/** Installs the missing packages and says which. Throws with the command to type where it cannot. */
+/**
+ * Installs the missing packages and says which. Throws with the command to type where it cannot.
+ */
 export async function installPackages(report: (message: string) => void): Promise<void> {
   const missing = missingPackages();
   if (missing.length === 0) return;

@@ -1,4 +1,5 @@
-// The programs that the cluster consists of: built on first use by test/peers/build.sh, mounted into every machine.
+// The programs that the cluster consists of: built on first use by test/peers/build.sh, mounted
+// into every machine.
 
 import { dirname, join, relative } from 'node:path';
 import { run } from './command.ts';

@@ -1,4 +1,5 @@
-// The runtime's primary CNI configuration on a node: the test's meta-plugin, or a real Multus where MULTUS_BIN names one.
+// The runtime's primary CNI configuration on a node: the test's meta-plugin, or a real Multus where
+// MULTUS_BIN names one.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +13,10 @@ import { nodeNumber, podBlock, STATE } from './settings.ts';
 const KUBECONFIG = '/etc/test-meta/kubeconfig';
 const META_PLUGIN = join(STATE, 'programs/test-meta');
 
-/** Path of a Multus executable to use instead of the meta-plugin; undefined if the tests bring their own. */
+/**
+ * Path of a Multus executable to use instead of the meta-plugin; undefined if the tests bring their
+ * own.
+ */
 export function multusProgram(): string | undefined {
   const path = process.env.MULTUS_BIN;
   return path === undefined || path === '' ? undefined : path;
@@ -61,7 +65,10 @@ export function installPodNetwork(name: string, plane: ControlPlane): void {
   writeFile(name, 'etc/cni/net.d/10-test-meta.conflist', JSON.stringify(list));
 }
 
-/** Objects that the meta-plugin, or Multus, needs in the API server: its rights, and the kind of its networks. */
+/**
+ * Objects that the meta-plugin, or Multus, needs in the API server: its rights, and the kind of its
+ * networks.
+ */
 export function podNetworkObjects(): object[] {
   const rbac = 'rbac.authorization.k8s.io';
   const role = { apiGroup: rbac, kind: 'ClusterRole', name: 'test-meta' };

@@ -1,4 +1,5 @@
-// Test pods: making them, waiting for them, running programs in them and reading what networks they got.
+// Test pods: making them, waiting for them, running programs in them and reading what networks they
+// got.
 
 import { type ApiAccess, at, callApi, listAt, readApi, textAt } from './api.ts';
 import { adminAccess } from './cluster.ts';
@@ -25,7 +26,9 @@ export interface PodNetwork {
   readonly ips: readonly string[];
 }
 
-/** Ends at once on SIGTERM, as PID 1 with a handler; the loop is what lets the shell see the signal. */
+/**
+ * Ends at once on SIGTERM, as PID 1 with a handler; the loop is what lets the shell see the signal.
+ */
 const IDLE = 'trap exit TERM; while :; do sleep 0.1; done';
 
 /** The pod as the API server wants it. */
@@ -80,7 +83,10 @@ export async function waitReady(
   );
 }
 
-/** Deletes the pods of a group and waits until the API server has forgotten them, which is after their last DEL. */
+/**
+ * Deletes the pods of a group and waits until the API server has forgotten them, which is after
+ * their last DEL.
+ */
 export async function deletePods(
   group: string,
   o: { timeoutMs: number; namespace?: string },
@@ -130,8 +136,8 @@ export function networksOf(pod: unknown): PodNetwork[] {
 }
 
 /**
- * Pings every pod from every other one, each address of an interface from the interface of the same name. Throws with the
- * pairs that got no answer; returns how many did.
+ * Pings every pod from every other one, each address of an interface from the interface of the same
+ * name. Throws with the pairs that got no answer; returns how many did.
  */
 export async function pingAll(pods: readonly unknown[]): Promise<number> {
   const targets = pods.map((pod) => ({
@@ -144,10 +150,10 @@ export async function pingAll(pods: readonly unknown[]): Promise<number> {
       const others = targets.filter((target) => target !== from).flatMap((to) => to.networks);
       // Started together, so that a lost one costs its two seconds only once.
       const pings = others.flatMap((to) =>
-        to.ips.map(
-          (ip) =>
-            `{ ping -c1 -W2 -I ${to.interface} ${ip} >/dev/null && echo "ok ${ip}" || echo "lost ${ip}"; } &`,
-        ),
+        to.ips.map((ip) => {
+          const ping = `ping -c1 -W2 -I ${to.interface} ${ip} >/dev/null`;
+          return `{ ${ping} && echo "ok ${ip}" || echo "lost ${ip}"; } &`;
+        }),
       );
       const output = await runInPod(from.name, `${pings.join('\n')}\nwait`, from.namespace);
       return output

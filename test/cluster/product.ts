@@ -1,4 +1,5 @@
-// Our own product on the test cluster: its images on the nodes, its manifests applied as a user would, its objects.
+// Our own product on the test cluster: its images on the nodes, its manifests applied as a user
+// would, its objects.
 
 import { dirname, join } from 'node:path';
 import { buildPrograms } from '../../scripts/build.ts';
@@ -57,8 +58,9 @@ export async function kubectl(argv: readonly string[], stdin?: string): Promise<
 }
 
 /**
- * Applies the manifests and waits until the controller and a daemon on every node are ready. The NICs of this cluster are
- * veth links, which the daemon leaves alone unless told; that is the one setting that differs from an installation.
+ * Applies the manifests and waits until the controller and a daemon on every node are ready. The
+ * NICs of this cluster are veth links, which the daemon leaves alone unless told; that is the one
+ * setting that differs from an installation.
  */
 export async function installProduct(o: { timeoutMs: number }): Promise<void> {
   await kubectl(['apply', '-f', MANIFESTS]);
@@ -93,14 +95,18 @@ export async function waitForProduct(o: { timeoutMs: number }): Promise<void> {
   await waitFor('controller and daemons', ready, { timeoutMs: o.timeoutMs, everyMs: 100 });
 }
 
-/** Changes fields of an object by a merge patch; throws with the API server's words if it refuses. */
+/**
+ * Changes fields of an object by a merge patch; throws with the API server's words if it refuses.
+ */
 export async function mergePatch(path: string, body: unknown): Promise<void> {
   const contentType = 'application/merge-patch+json';
   const reply = await callApi(adminAccess(), { method: 'PATCH', path, contentType, body });
   if (reply.status !== 200) throw new Error(`patching ${path}: ${JSON.stringify(reply.body)}`);
 }
 
-/** A network over the first `nics` rails: macvlan, because it is the kind that most kernels have. */
+/**
+ * A network over the first `nics` rails: macvlan, because it is the kind that most kernels have.
+ */
 export function networkObject(o: {
   name: string;
   nics: number;

@@ -1,4 +1,5 @@
-// Names, addresses and paths of the test cluster. Everything that it makes outside its own namespaces carries PREFIX.
+// Names, addresses and paths of the test cluster. Everything that it makes outside its own
+// namespaces carries PREFIX.
 
 import { join } from 'node:path';
 
@@ -22,7 +23,10 @@ export interface ClusterShape {
 /** The machine that runs etcd and the control plane, and whose bridges are the switches. */
 export const CONTROL_PLANE = 'control-plane';
 
-/** Address of the API server for everyone; the Service address works too, because this machine holds it. */
+/**
+ * Address of the API server for everyone; the Service address works too, because this machine holds
+ * it.
+ */
 export const API_ADDRESS = '10.250.0.1';
 
 /** Address of the `kubernetes` Service. */

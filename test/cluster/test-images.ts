@@ -1,4 +1,5 @@
-// The two images that the test itself needs, made of this machine's busybox: for sandboxes, and for pods that ping.
+// The two images that the test itself needs, made of this machine's busybox: for sandboxes, and for
+// pods that ping.
 
 import { join } from 'node:path';
 import { librariesOf, readElf } from '../../scripts/image/elf.ts';

@@ -1,5 +1,6 @@
-// The product on a real cluster when things break: daemons deleted or replaced while pods start, no controller, no API
-// server, services restarted, a node without power. Pods keep their NICs, and what is recorded stays true.
+// The product on a real cluster when things break: daemons deleted or replaced while pods start, no
+// controller, no API server, services restarted, a node without power. Pods keep their NICs, and
+// what is recorded stays true.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
 import { at, readApi, textAt } from '../cluster/api.ts';
 import {
@@ -146,9 +147,10 @@ if (requirement('cluster faults', whyNoCluster())) {
       await waitForProduct({ timeoutMs: 120_000 });
     });
 
-    // What a kubelet does without its API server: it starts sandboxes anew that have died, and it starts and ends static
-    // pods, whose manifests are files. The meta-plugin then takes annotations from the runtime and definitions from what
-    // it saw before, as Multus in its thick form does from its caches; all else is the real thing.
+    // What a kubelet does without its API server: it starts sandboxes anew that have died, and it
+    // starts and ends static pods, whose manifests are files. The meta-plugin then takes
+    // annotations from the runtime and definitions from what it saw before, as Multus in its thick
+    // form does from its caches; all else is the real thing.
     test('sandboxes and static pods start and end while the API server is away', async () => {
       await stopService(CONTROL_PLANE, 'apiserver');
       const begin = performance.now();

@@ -1,5 +1,6 @@
-// The product on a real cluster, the ordinary way: installed from its manifests, networks made, pods that come and go,
-// uninstalled. After every step journals, IPPools, links and pods are compared.
+// The product on a real cluster, the ordinary way: installed from its manifests, networks made,
+// pods that come and go, uninstalled. After every step journals, IPPools, links and pods are
+// compared.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
 import { at, callApi, listAt, readApi } from '../cluster/api.ts';
 import { adminAccess, clusterDown, clusterUp, whyNoCluster } from '../cluster/cluster.ts';
@@ -67,7 +68,7 @@ if (requirement('cluster pods', whyNoCluster())) {
       expect(output.split('\n').filter((line) => /created|configured/.test(line))).toEqual([]);
     });
 
-    test('a network becomes definitions in the namespaces and a pool per NIC and node', async () => {
+    test('a network becomes definitions in namespaces and a pool per NIC and node', async () => {
       await kubectl(['create', 'namespace', 'team']);
       await createNetwork(networkObject({ name: NETWORK, nics: NICS, subnet: SUBNET }));
       await waitForDefinition(NETWORK, 'team');

@@ -1,5 +1,6 @@
-// The test cluster by itself, before anything of ours is on it: that it comes up, that pods get interfaces through the
-// meta-plugin and the reference plugins, that machines survive restarts, and that nothing is left when it is down.
+// The test cluster by itself, before anything of ours is on it: that it comes up, that pods get
+// interfaces through the meta-plugin and the reference plugins, that machines survive restarts, and
+// that nothing is left when it is down.
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,7 +43,10 @@ function machineState(): Record<string, unknown> {
   return { sysctls, forward, folders: FOLDERS.map((folder) => existsSync(folder)) };
 }
 
-/** A definition whose plugin is the reference macvlan on one rail, with the address that the pod asks for. */
+/**
+ * A definition whose plugin is the reference macvlan on one rail, with the address that the pod
+ * asks for.
+ */
 function definition(name: string, rail: number): object {
   const plugin = {
     type: 'macvlan',
@@ -101,7 +105,7 @@ if (requirement('cluster', whyNoCluster())) {
       await deletePods('caller', { timeoutMs: 30_000 });
     });
 
-    test('a network that does not exist keeps the pod from starting and leaves nothing', async () => {
+    test('a network that does not exist keeps the pod from starting', async () => {
       const state = await readNodeState('n2');
       await createPods([{ name: 'lost', node: 'n2', networks: 'nowhere' }]);
       await waitFor('an event about the sandbox', async () => hasSandboxFailure('lost'), {
@@ -125,7 +129,7 @@ if (requirement('cluster', whyNoCluster())) {
       await deletePods('stay', { timeoutMs: 30_000 });
     });
 
-    test('a sandbox that dies while the API server is away comes back with its networks', async () => {
+    test('a sandbox that dies without an API server comes back with its networks', async () => {
       await createPods([{ name: 'again', node: 'n1', networks: networks(1) }]);
       await waitReady('again', { count: 1, timeoutMs: 30_000 });
       await stopService(CONTROL_PLANE, 'apiserver');

@@ -1,4 +1,5 @@
-// Test equipment. Which networks a pod gets: from the API server while it answers, else from what this node saw last.
+// Test equipment. Which networks a pod gets: from the API server while it answers, else from what
+// this node saw last.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,7 +32,10 @@ const NETWORKS = 'k8s.v1.cni.cncf.io/networks';
 const STATUS = 'k8s.v1.cni.cncf.io/network-status';
 const ACCESS_TIMEOUT_MS = 4000;
 
-/** The pod's networks in order: the default one as `interfaceName`, then those of its annotation as net1, net2, … */
+/**
+ * The pod's networks in order: the default one as `interfaceName`, then those of its annotation as
+ * net1, net2, …
+ */
 export async function findDelegates(
   config: MetaConfig,
   pod: PodIdentity,
@@ -81,7 +85,10 @@ export function forgetDelegates(cniDir: string, id: string): void {
   rmSync(join(cniDir, id), { force: true });
 }
 
-/** Writes the status annotation; says whether the API server took it. It is nobody's duty while that one is away. */
+/**
+ * Writes the status annotation; says whether the API server took it. It is nobody's duty while that
+ * one is away.
+ */
 export async function publishStatus(
   config: MetaConfig,
   pod: PodIdentity,
@@ -102,7 +109,8 @@ async function annotationsOf(
   o: { config: MetaConfig; pod: PodIdentity },
 ): Promise<Readonly<Record<string, string>>> {
   const given = o.config.annotations;
-  // A static pod is known to the API server only by its mirror, which comes later and has another UID.
+  // A static pod is known to the API server only by its mirror, which comes later and has another
+  // UID.
   if (given['kubernetes.io/config.source'] === 'file') return given;
   const reply = await askApi(access, { path: podPath(o.pod) });
   if (reply === undefined) return given;
@@ -147,7 +155,9 @@ async function askApi(
   }
 }
 
-/** The configuration with a name, and with the pod's own arguments in `args.cni` of every plugin. */
+/**
+ * The configuration with a name, and with the pod's own arguments in `args.cni` of every plugin.
+ */
 function withCniArgs(source: string, selection: Selection): string {
   if (selection.cniArgs === undefined) return source;
   const config: unknown = JSON.parse(source);

@@ -1,5 +1,5 @@
-// How plugins are driven: order, previous results, the cache, and the words of failures. The plugins are small scripts
-// that write down how they were called.
+// How plugins are driven: order, previous results, the cache, and the words of failures. The
+// plugins are small scripts that write down how they were called.
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,6 @@
-// Test equipment. Drives CNI plugins by the rules of the runtime library (CNI SPEC, sections 3 and 4): what is put into a
-// request, how a list is run, and the cache that gives DEL the result of ADD.
+// Test equipment. Drives CNI plugins by the rules of the runtime library (CNI SPEC, sections 3 and
+// 4): what is put into a request, how a list is run, and the cache that gives DEL the result of
+// ADD.
 
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -65,7 +66,10 @@ export async function addNetwork(list: NetworkList, runtime: Runtime): Promise<u
   return result;
 }
 
-/** Runs DEL of every plugin in reverse order; each gets the final result of ADD if the version allows it. */
+/**
+ * Runs DEL of every plugin in reverse order; each gets the final result of ADD if the version
+ * allows it.
+ */
 export async function deleteNetwork(list: NetworkList, runtime: Runtime): Promise<void> {
   const cached = isAtLeast(list.cniVersion, '0.4.0') ? readCache(list, runtime) : undefined;
   const extra = cached === undefined ? {} : { prevResult: cached };
@@ -75,7 +79,9 @@ export async function deleteNetwork(list: NetworkList, runtime: Runtime): Promis
   rmSync(cacheFile(list, runtime), { force: true });
 }
 
-/** Runs CHECK of every plugin; an error if the version does not allow it or nothing was remembered. */
+/**
+ * Runs CHECK of every plugin; an error if the version does not allow it or nothing was remembered.
+ */
 export async function checkNetwork(list: NetworkList, runtime: Runtime): Promise<void> {
   if (!isAtLeast(list.cniVersion, '0.4.0')) {
     const message = `configuration version "${list.cniVersion}" does not support the CHECK command`;
@@ -181,7 +187,10 @@ function failureOf(
   }
 }
 
-/** The highest of `cniVersions` that is known, else `cniVersion`, else nothing, which stands for 0.1.0. */
+/**
+ * The highest of `cniVersions` that is known, else `cniVersion`, else nothing, which stands for
+ * 0.1.0.
+ */
 function versionOf(config: Readonly<Record<string, unknown>>): string {
   const single = typeof config.cniVersion === 'string' ? config.cniVersion : '';
   const many = Array.isArray(config.cniVersions) ? config.cniVersions.map(String) : [];

@@ -1,5 +1,5 @@
-// Test equipment. Derives the annotation `k8s.v1.cni.cncf.io/network-status` from CNI results: one entry per container
-// interface, as Multus does since 4.1.
+// Test equipment. Derives the annotation `k8s.v1.cni.cncf.io/network-status` from CNI results: one
+// entry per container interface, as Multus does since 4.1.
 
 import { isRecord } from './selection.ts';
 
@@ -16,8 +16,9 @@ export interface NetworkStatus {
 }
 
 /**
- * The entries of one network. With exactly one interface in the result it gets all addresses. Otherwise each interface with
- * a sandbox has an entry with the addresses of its index, and an address without an index goes to the last one.
+ * The entries of one network. With exactly one interface in the result it gets all addresses.
+ * Otherwise each interface with a sandbox has an entry with the addresses of its index, and an
+ * address without an index goes to the last one.
  */
 export function statusesOf(
   result: unknown,

@@ -52,7 +52,8 @@ describe('networks annotation', () => {
 
 describe('CNI_ARGS', () => {
   const text =
-    'K8S_POD_UID=u;IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=p;K8S_POD_INFRA_CONTAINER_ID=s';
+    'K8S_POD_UID=u;IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=p;' +
+    'K8S_POD_INFRA_CONTAINER_ID=s';
 
   test('the pod is found whatever the order of the keys is', () => {
     expect(identityFrom(parseArguments(text))).toEqual({

@@ -1,4 +1,5 @@
-// Test equipment. Reads the annotation `k8s.v1.cni.cncf.io/networks` in both of its forms, and CNI_ARGS.
+// Test equipment. Reads the annotation `k8s.v1.cni.cncf.io/networks` in both of its forms, and
+// CNI_ARGS.
 
 /** One network that a pod asks for. */
 export interface Selection {
@@ -13,8 +14,8 @@ export interface Selection {
 }
 
 /**
- * Parses the annotation; networks without a namespace are those of `namespace`, the pod's. Throws with the offending piece
- * if the text is in neither form.
+ * Parses the annotation; networks without a namespace are those of `namespace`, the pod's. Throws
+ * with the offending piece if the text is in neither form.
  */
 export function parseSelections(annotation: string, namespace: string): Selection[] {
   const text = annotation.trim();
@@ -43,7 +44,9 @@ export interface PodIdentity {
   readonly sandboxId: string;
 }
 
-/** Reads the pod's identity from what the runtime sent; throws if namespace or name are not there. */
+/**
+ * Reads the pod's identity from what the runtime sent; throws if namespace or name are not there.
+ */
 export function identityFrom(pairs: readonly (readonly [string, string])[]): PodIdentity {
   const last = (key: string): string => pairs.findLast(([name]) => name === key)?.[1] ?? '';
   const identity = {
@@ -57,8 +60,8 @@ export function identityFrom(pairs: readonly (readonly [string, string])[]): Pod
 }
 
 /**
- * The arguments a network's plugin gets: five fixed pairs, then what the runtime sent, so that most keys come twice, as
- * Multus in its thin form sends them. MAC and IP are only for ADD.
+ * The arguments a network's plugin gets: five fixed pairs, then what the runtime sent, so that most
+ * keys come twice, as Multus in its thin form sends them. MAC and IP are only for ADD.
  */
 export function argumentsFor(
   pod: PodIdentity,
