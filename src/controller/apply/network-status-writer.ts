@@ -52,7 +52,7 @@ export async function writeNetworkStatus(
     routes,
     computeResults: computeResults(context, target),
     discovery: {
-      existDaemon: world.readyDaemonCount(),
+      existDaemon: world.daemonNodes().size,
       infoAvailable: world.sortedHosts().filter(({ interfaces }) => interfaces.length > 0).length,
       cidrProcessed: allocation
         ? summarizeHosts(context, network, allocation.plan.masterNets).completeCount
@@ -89,10 +89,15 @@ function computeResults(
 }
 
 function routesOf(context: ControllerContext, { network, definition }: StatusTarget): RouteFinding {
+  const daemonNodes = context.world.daemonNodes();
   const hosts = context.world
     .sortedHosts()
     .filter((host) => publishedIn(host, network).size > 0)
-    .map((host) => ({ name: host.name, routes: reportedRoutes(host) }));
+    .map((host) => ({
+      name: host.name,
+      routes: reportedRoutes(host),
+      hasDaemon: daemonNodes.has(host.name),
+    }));
   return planRouteStatus(definition?.routed ?? false, hosts);
 }
 

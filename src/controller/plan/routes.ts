@@ -12,6 +12,8 @@ export interface RouteHost {
   readonly name: string;
   /** Status of its `RoutesReady` condition; undefined when it has none. */
   readonly routes: 'True' | 'False' | 'Unknown' | undefined;
+  /** Whether its daemon's pod is ready. */
+  readonly hasDaemon: boolean;
 }
 
 export interface RouteFinding {
@@ -24,21 +26,28 @@ export interface RouteFinding {
 export function planRouteStatus(isRouted: boolean, hosts: readonly RouteHost[]): RouteFinding {
   if (!isRouted) return { status: 'N/A', message: '' };
   if (hosts.length < 2) return { status: 'Success', message: '' }; // no peers, so no routes
-  const named = (routes: RouteHost['routes']): string[] =>
-    hosts.filter((host) => host.routes === routes).map((host) => host.name);
+  const named = (routes: RouteHost['routes']): RouteHost[] =>
+    hosts.filter((host) => host.routes === routes);
   const failed = named('False');
   if (failed.length > 0) {
-    const message = `some route cannot be applied, need attention: ${listNames(failed)}`;
+    const message = `some route cannot be applied, need attention: ${list(failed)}`;
     return { status: 'Failed', message };
   }
   const silent = named(undefined);
+  const away = silent.filter(({ hasDaemon }) => !hasDaemon);
+  if (away.length > 0) {
+    return { status: 'Unknown', message: `some daemon cannot be connected: ${list(away)}` };
+  }
   if (silent.length > 0) {
-    const message = `some daemon cannot be connected: no report of routes from ${listNames(silent)}`;
-    return { status: 'Unknown', message };
+    return { status: 'Unknown', message: `no report of routes from ${list(silent)}` };
   }
   const waiting = named('Unknown');
   if (waiting.length > 0) {
-    return { status: 'WaitForRoutes', message: `waiting for route update: ${listNames(waiting)}` };
+    return { status: 'WaitForRoutes', message: `waiting for route update: ${list(waiting)}` };
   }
   return { status: 'Success', message: '' };
+}
+
+function list(hosts: readonly RouteHost[]): string {
+  return listNames(hosts.map(({ name }) => name));
 }

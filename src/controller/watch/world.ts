@@ -183,8 +183,10 @@ export class World {
     return this.#all.daemonSets.get(`${this.#options.namespace}/${name}`) ?? null;
   }
 
-  readyDaemonCount(): number {
-    return [...this.#all.daemonPods.values()].filter(({ isReady }) => isReady).length;
+  /** Nodes on which a daemon's pod is ready. */
+  daemonNodes(): ReadonlySet<string> {
+    const ready = [...this.#all.daemonPods.values()].filter(({ isReady }) => isReady);
+    return new Set(ready.map(({ nodeName }) => nodeName));
   }
 
   /** Says that Node and HostInterface of a host were both confirmed absent just now. */
