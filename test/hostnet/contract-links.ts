@@ -217,7 +217,7 @@ export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLa
       const bad: Partial<PodLinkRequest>[] = [
         { group: 0 },
         { group: GROUP + 1 },
-        { group: 2 ** 32 },
+        { group: 2 ** 31 - 1 },
         { name: 'net1-0' },
         { name: 'a-name-too-long-' },
         { name: '' },

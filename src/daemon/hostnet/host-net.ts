@@ -54,7 +54,7 @@ export interface PodLinkRequest {
   readonly link: SlaveKind;
   /** 0 takes the parent's. */
   readonly mtu: number;
-  /** Link group, 1 to 2^32 - 1, the same for all links of one attachment. */
+  /** Link group, 1 to 2^31 - 2, the same for all links of one attachment. */
   readonly group: number;
   readonly addresses: readonly {
     readonly family: 4 | 6;

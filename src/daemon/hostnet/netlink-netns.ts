@@ -17,10 +17,8 @@ import { createPodLinks } from './netlink-create.ts';
 import { removeGroup, removeLinks } from './netlink-remove.ts';
 import type { NetnsFile } from './netns-file.ts';
 import { isPodLinkKind } from './pod-link-request.ts';
+import { isAutomaticProtocol } from './route-protocol.ts';
 import { toPodLink } from './to-pod-link.ts';
-
-/** Route protocols of routes that appear by themselves: redirect, kernel, router advertisement. */
-const automaticProtocols = new Set([1, 2, 9]);
 
 /** What a handle works with. It owns `netns` and `socket`, and borrows the host's. */
 export interface NetlinkNetnsParts {
@@ -84,7 +82,7 @@ function deleteLinks(
 function listRoutes(socket: NetlinkSocket): PodRoute[] {
   const names = new Map(dumpLinks(socket).map((link) => [link.index, link.name]));
   return dumpRoutes(socket, { protocol: 0, table: k.RT_TABLE_MAIN })
-    .filter((route) => !automaticProtocols.has(route.protocol))
+    .filter((route) => !isAutomaticProtocol(route.protocol))
     .map(({ destination, protocol, nexthops }) => ({
       destination,
       protocol,

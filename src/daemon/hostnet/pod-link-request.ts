@@ -2,8 +2,8 @@
 // of the caller, not an outcome: requests are built from parsed objects.
 import type { PodLinkRequest } from './host-net.ts';
 
-/** The group of links that are just being removed; no attachment may use it. */
-export const DOOMED_GROUP = 0xffff_ffff;
+/** The group of links that are just being removed; the last number that `ip` accepts. */
+export const DOOMED_GROUP = 0x7fff_ffff;
 const NAME_BYTES_MAX = 15;
 
 /** Throws RangeError unless the requests form one attachment: one group, distinct valid names. */
