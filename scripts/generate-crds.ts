@@ -1,5 +1,5 @@
-// Writes deploy/crds from the schemas in src/shared/model/objects: one file per kind. Files of kinds
-// that are gone are removed. `--check` writes nothing and fails if a file would change.
+// Writes deploy/crds from the schemas in src/shared/model/objects: one file per kind. Files of
+// kinds that are gone are removed. `--check` writes nothing and fails if a file would change.
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderCrds } from './crd/definition.ts';
