@@ -24,7 +24,8 @@ export interface ApiServerOptions {
   readonly port?: number;
   /** Listen on a unix socket instead. Bun cuts connections there that are silent for 10 s. */
   readonly unixPath?: string;
-  readonly tls?: { cert: string; key: string; ca?: string; requestCert?: boolean };
+  /** With `clientCa` only clients with a certificate of that authority get in. */
+  readonly tls?: { cert: string; key: string; clientCa?: string };
   /** Bearer tokens: what TokenReviews answer from. */
   readonly users?: Readonly<Record<string, UserInfo>>;
   /** Answer 401 to requests without one of those tokens. Can be changed while the server runs. */
@@ -155,7 +156,7 @@ class EmbeddedServer implements ApiServer {
       idleTimeout: 0, // watches are silent for long
       maxRequestBodySize: 2 * BODY_BYTES_MAX,
       fetch: (request: Request) => this.#answer(request),
-      ...(tls === undefined ? {} : { tls }),
+      ...(tls === undefined ? {} : { tls: toListenerTls(tls) }),
     };
     this.#listener =
       unixPath === undefined
@@ -315,6 +316,11 @@ class EmbeddedServer implements ApiServer {
     });
     return new Response(stream, { headers: { 'content-type': 'application/json' } });
   }
+}
+
+function toListenerTls({ clientCa, ...pair }: NonNullable<ApiServerOptions['tls']>) {
+  const isMutual = { requestCert: true, rejectUnauthorized: true };
+  return clientCa === undefined ? pair : { ...pair, ca: clientCa, ...isMutual };
 }
 
 async function readBody(raw: Request): Promise<string> {

@@ -8,7 +8,7 @@ export type KubeErrorKind =
   | 'already-exists' // 409 on create
   | 'gone' // 410: the resourceVersion or continue token is older than the server remembers
   | 'forbidden' // 403
-  | 'unauthorized' // 401, also after the credentials were read again
+  | 'unauthorized' // 401, also after the credentials were read again; or there are none to be had
   | 'invalid' // 400, 405, 413, 415, 422: repeating the same request is pointless
   | 'throttled' // 429
   | 'unavailable' // no connection, 5xx, or an answer that cannot be read

@@ -1,8 +1,10 @@
 // Where the API server is and how to prove who we are: in-cluster service account or kubeconfig. The kubeconfig half
 // loads @kubernetes/client-node only when it is used, because importing it costs 100 ms and 40 MB.
+import { dirname, resolve } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { ApiCredentials, ApiTarget, ApiTls } from './api-target.ts';
 import { createExecCredentials } from './exec-credential.ts';
+import { isRecord } from './resource.ts';
 
 export interface LoadTargetOptions {
   /** A kubeconfig file; without it, or when empty, the in-cluster service account is used. */
@@ -80,9 +82,9 @@ async function loadKubeconfig(
       const current = load(); // certificates, tokens and their files may have been replaced
       const user = current.getCurrentUser();
       if (user?.exec !== undefined && user.exec !== null) {
-        return withExec(await fromConfig(withoutExec(current)), await exec.get(user.exec, path));
+        return merge(await fromConfig(withoutExec(current)), await exec.get(user.exec, path));
       }
-      return await fromConfig(current);
+      return merge(await fromConfig(current), await fromTokenFile(path, user?.name));
     }),
   };
 }
@@ -135,6 +137,17 @@ async function fromConfig(config: KubeConfig): Promise<ApiCredentials> {
   };
 }
 
+/** `tokenFile` is the one member of a user that client-node does not know; it goes before `token`. */
+async function fromTokenFile(path: string, userName: string | undefined): Promise<ApiCredentials> {
+  const config: unknown = Bun.YAML.parse(await readText(path));
+  const users = isRecord(config) && Array.isArray(config.users) ? config.users : [];
+  const entry = users.filter(isRecord).find(({ name }) => name === userName);
+  const tokenFile = isRecord(entry?.user) ? entry.user.tokenFile : undefined;
+  if (typeof tokenFile !== 'string' || tokenFile === '') return { headers: {}, tls: {} };
+  const token = await readText(resolve(dirname(path), tokenFile));
+  return { headers: { authorization: `Bearer ${token.trim()}` }, tls: {} };
+}
+
 function toTls(o: Record<keyof ApiTls, unknown>): ApiTls {
   const present = Object.entries(o).filter(([, value]) => value !== undefined && value !== null);
   return Object.fromEntries(
@@ -142,7 +155,7 @@ function toTls(o: Record<keyof ApiTls, unknown>): ApiTls {
   );
 }
 
-function withExec(base: ApiCredentials, extra: ApiCredentials): ApiCredentials {
+function merge(base: ApiCredentials, extra: ApiCredentials): ApiCredentials {
   return { headers: { ...base.headers, ...extra.headers }, tls: { ...base.tls, ...extra.tls } };
 }
 

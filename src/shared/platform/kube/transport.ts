@@ -1,5 +1,6 @@
 // One HTTP exchange with the API server over Bun's fetch: TLS material, deadline, size cap, and every way to fail
 // turned into a KubeError. Retries and the meaning of answers are the client's.
+import { messageWithCauses } from '../log.ts';
 import type { ApiCredentials, ApiTarget } from './api-target.ts';
 import { KubeError, toKubeError } from './errors.ts';
 
@@ -32,11 +33,11 @@ const NO_CREDENTIALS: ApiCredentials = { headers: {}, tls: {} };
 
 export function createTransport(target: ApiTarget, options: TransportOptions): Transport {
   const send = async (request: HttpRequest, signal: AbortSignal): Promise<Response> => {
-    const credentials = (await target.credentials?.()) ?? NO_CREDENTIALS;
+    const credentials = await readCredentials(target, request, false);
     const response = await fetchOnce(target, options, request, credentials, signal);
     if (response.status !== 401 || target.credentials === undefined) return response;
     await response.body?.cancel();
-    const fresh = await target.credentials({ refresh: true });
+    const fresh = await readCredentials(target, request, true);
     return await fetchOnce(target, options, request, fresh, signal);
   };
   return {
@@ -69,6 +70,25 @@ export function createTransport(target: ApiTarget, options: TransportOptions): T
       }
     },
   };
+}
+
+async function readCredentials(
+  target: ApiTarget,
+  request: HttpRequest,
+  refresh: boolean,
+): Promise<ApiCredentials> {
+  try {
+    return (await target.credentials?.({ refresh })) ?? NO_CREDENTIALS;
+  } catch (cause) {
+    throw new KubeError({
+      kind: 'unauthorized',
+      status: 0,
+      reason: 'NoCredentials',
+      attempt: request.attempt,
+      detail: messageWithCauses(cause),
+      cause,
+    });
+  }
 }
 
 async function fetchOnce(
