@@ -207,7 +207,17 @@ describe('failures', () => {
 
   test('a list that is no list is an error, never an empty list', async () => {
     const { client } = connect();
-    for (const text of ['{}', '[]', 'null', '{"metadata":{"resourceVersion":"1"},"items":{}}']) {
+    const metadata = { resourceVersion: '1' };
+    const answers: unknown[] = [
+      {},
+      [],
+      null,
+      { kind: 'NodeList', metadata },
+      { kind: 'NodeList', metadata, items: {} },
+      { kind: 'Status', metadata, items: [] },
+      { kind: 'NodeList', metadata: {}, items: [] },
+    ];
+    for (const text of answers.map((answer) => JSON.stringify(answer))) {
       server.faults.add({ action: 'status', code: 200, text, times: 1 });
       expect(await rejectionOf(client.list(NODES))).toMatchObject({ reason: 'UnreadableAnswer' });
     }

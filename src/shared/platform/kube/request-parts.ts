@@ -74,9 +74,17 @@ export function parseList(
   attempt: string,
 ): { items: Record<string, unknown>[]; resourceVersion: string; continue: string } {
   const metadata = isRecord(value) ? value.metadata : undefined;
-  const items = isRecord(value) ? (value.items ?? []) : undefined; // Go writes an empty list as null
+  const items = isRecord(value) ? value.items : undefined;
+  const isList = isRecord(value) && typeof value.kind === 'string' && value.kind.endsWith('List');
   const resourceVersion = isRecord(metadata) ? metadata.resourceVersion : undefined;
-  if (!isRecord(metadata) || !Array.isArray(items) || typeof resourceVersion !== 'string') {
+  // Go writes an empty list as null. No items at all are not an empty list.
+  const found = items === null ? [] : items;
+  if (
+    !isList ||
+    !isRecord(metadata) ||
+    !Array.isArray(found) ||
+    typeof resourceVersion !== 'string'
+  ) {
     throw new KubeError({
       kind: 'unavailable',
       status: 200,
@@ -87,7 +95,7 @@ export function parseList(
   }
   const token = metadata.continue;
   return {
-    items: items.filter(isRecord),
+    items: found.filter(isRecord),
     resourceVersion,
     continue: typeof token === 'string' ? token : '',
   };
