@@ -1,6 +1,7 @@
 // Network namespaces for tests that use the real kernel: made under a private directory, wired
-// with veths and bridges, and all removed again by `using`. Needs `ip`, `nsenter`, `unshare`, `umount` and `ping`,
-// and either root or a user namespace with its own mount namespace (`unshare -Urnm`).
+// with veths and bridges, and all removed again by `using`. Needs `ip`, `nsenter`, `unshare`,
+// `umount` and `ping`, and either root or a user namespace with its own mount namespace
+// (`unshare -Urnm`).
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';

@@ -14,7 +14,7 @@ interface Host {
   readonly hostNet: HostNet;
 }
 
-/** Addresses of the plan: rail r is 10.r.0.0/24, pods of host h on it have 192.168.(64r + h).0/24. */
+/** Rail r is 10.r.0.0/24; pods of host h on it have addresses of 192.168.(64r + h).0/24. */
 const plan = {
   hostAddress: (rail: number, host: number) => [
     `10.${rail}.0.${host}`,
@@ -30,7 +30,7 @@ const plan = {
   ],
 };
 
-/** Lengths that pods' addresses get: the whole rail is on the link, as in the division of a subnet. */
+/** Lengths that pods' addresses get: the whole rail is on the link, as the division makes it. */
 const vlanPrefix = { 4: 18, 6: 48 } as const;
 
 /** Registers the suite for one kind of link; `isRouted` kinds need routes between the hosts. */

@@ -19,6 +19,13 @@ const footprint = (): { namespace: string; descriptors: number } => ({
   descriptors: readdirSync('/proc/self/fd').length,
 });
 
+/** Fewer descriptors are fine: what the runtime closes late may belong to earlier tests. */
+function expectKept(before: ReturnType<typeof footprint>): void {
+  const after = footprint();
+  expect(after.namespace).toBe(before.namespace);
+  expect(after.descriptors).toBeLessThanOrEqual(before.descriptors);
+}
+
 if (requirement('hostnet: the process', netnsObstacle())) {
   test('opening namespaces leaves the thread at home and no descriptor behind', () => {
     using lab = createLab();
@@ -31,7 +38,7 @@ if (requirement('hostnet: the process', netnsObstacle())) {
         expect(() => lab.hostNet.openNetns(bad)).toThrow();
       }
     }
-    expect(footprint()).toEqual(before);
+    expectKept(before);
   });
 
   test('making links, and failing to, leaves nothing behind', () => {
@@ -59,7 +66,7 @@ if (requirement('hostnet: the process', netnsObstacle())) {
       expect(pod.createLinks([request]).created).toHaveLength(1);
       expect(pod.deleteLinks({ group: 9, names: [] })).toEqual({ deleted: 1 });
     }
-    expect(footprint()).toEqual(before);
+    expectKept(before);
   });
 
   test('watching tells that everything may have changed when notifications were lost', async () => {
@@ -101,16 +108,14 @@ if (requirement('hostnet: the process', netnsObstacle())) {
   test('the HTTP client stays in the host’s namespace', async () => {
     await warmHttpThread();
     using lab = createLab();
-    await using server = Bun.serve({
-      port: 0,
-      hostname: '127.0.0.1',
-      fetch: () => new Response('here'),
-    });
+    // An abstract socket belongs to a network namespace, and needs no loopback that is up.
+    const unix = `\0mnh-${crypto.randomUUID()}`;
+    await using _server = Bun.serve({ unix, fetch: () => new Response('here') });
     const path = lab.addNetns('pod');
     for (let round = 0; round < 20; round += 1) {
       using pod = lab.hostNet.openNetns(path);
       expect(pod.links()).toEqual([]);
-      expect(await (await fetch(server.url)).text()).toBe('here');
+      expect(await (await fetch('http://localhost/', { unix })).text()).toBe('here');
     }
   });
 }

@@ -1,3 +1,4 @@
+// Discovery on made-up hosts: a fake kernel and a folder in place of sysfs.
 import { describe, expect, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

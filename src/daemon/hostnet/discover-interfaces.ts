@@ -68,7 +68,7 @@ function findCandidates(links: readonly HostLink[], o: DiscoveryOptions): Candid
   const candidates: Candidate[] = [];
   for (const link of links) {
     if (link.loopback) continue;
-    // The names of virtual links can be those of hardware elsewhere if sysfs is another namespace's.
+    // A virtual link can have the name of hardware elsewhere if sysfs is another namespace's.
     const device = link.kind === '' ? readNicDevice(o.sysRoot ?? '/sys', link.name) : undefined;
     const isVirtual = virtualKinds.has(link.kind) || link.kind === '';
     const isCandidate =

@@ -167,7 +167,7 @@ interface Part {
   readonly subject?: string;
 }
 
-/** Final names, then addresses, then routes: a gateway must be reachable when its route is added. */
+/** Names, then addresses, then routes: a gateway must be reachable when its route is added. */
 function configureLinks(socket: NetlinkSocket, made: readonly Made[]): void {
   const batch = new NetlinkBatch();
   const parts = [

@@ -1,3 +1,4 @@
+// Messages byte by byte, and reading of malformed ones.
 import { describe, expect, test } from 'bun:test';
 import { NetlinkBatch } from './batch.ts';
 import { bytesIn, eachAttribute, numberIn, readError, readMessages, textIn } from './reader.ts';

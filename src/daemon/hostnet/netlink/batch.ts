@@ -42,7 +42,7 @@ export class NetlinkBatch {
     this.#view.setUint32(start, this.#length - start, true);
   }
 
-  /** Messages `start` to `end` (excluded), numbered from `sequence`, the last with `flags` added. */
+  /** Messages `start` to `end` (excluded), numbered from `sequence`, flags added to the last. */
   slice(o: { start: number; end: number; sequence: number; lastFlags: number }): Uint8Array {
     const from = this.#starts[o.start] ?? this.#length;
     const to = this.#starts[o.end] ?? this.#length;
@@ -86,7 +86,7 @@ export class NetlinkBatch {
     },
   };
 
-  /** Writes an attribute header and zeroed room for its payload; returns where the payload starts. */
+  /** Writes an attribute header and zeroed room for its payload; returns the payload's place. */
   #attribute(type: number, payloadBytes: number): number {
     const at = this.#reserve(ATTRIBUTE_BYTES + payloadBytes);
     this.#view.setUint16(at, ATTRIBUTE_BYTES + payloadBytes, true);

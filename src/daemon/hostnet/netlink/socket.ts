@@ -1,6 +1,7 @@
-// One rtnetlink socket: batches of requests with an outcome per request, dumps, and a descriptor that
-// notifications can be read from. rtnetlink does its work inside send(), so replies are there when
-// send() returns and nothing here ever waits. The socket stays bound to the namespace it was opened in.
+// One rtnetlink socket: batches of requests with an outcome per request, dumps, and a descriptor
+// that notifications can be read from. rtnetlink does its work inside send(), so replies are there
+// when send() returns and nothing here ever waits. The socket stays bound to the namespace it was
+// opened in.
 import { DomainError } from '../../../shared/model/errors.ts';
 import { errnoName } from '../errno.ts';
 import { checked, closeFile, libc, SystemCallError } from '../libc.ts';
