@@ -20,7 +20,7 @@ import { Spool } from './spool/spool.ts';
 import { jobsForClusterChange, jobsForKernelEvent, Upkeep } from './upkeep.ts';
 
 /** How long a start waits for the API server before it goes on with the saved plan. */
-const SYNC_WAIT_MS = 2_000;
+const SYNC_WAIT_MS = 1_000;
 /** Ids of a new journal start here and grow with time, so that a lost file's ids do not come back. */
 const FIRST_ID_EPOCH_MS = Date.UTC(2025, 0, 1);
 const RETRY_MS = 1_000;
@@ -117,6 +117,12 @@ export class Daemon {
   /** Resolves when nothing is left to do at once. */
   idle(): Promise<void> {
     return this.#upkeep.idle();
+  }
+
+  /** Looks for attachments without a pod now rather than at the next round. */
+  async collect(): Promise<void> {
+    this.#upkeep.request('collect');
+    await this.#upkeep.idle();
   }
 
   /** Stops taking requests, finishes those under way, and closes the journal. */

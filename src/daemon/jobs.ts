@@ -46,12 +46,13 @@ export function createJobs(parts: Parts, spool: Spool, publishPools: () => void)
 }
 
 /** Frees addresses whose quarantine is over: in the journal first, in the bitmaps after it. */
-async function endQuarantines({ journal, pools, options }: Parts): Promise<Outcome> {
+async function endQuarantines(parts: Parts): Promise<Outcome> {
+  const { journal, pools, options, attachPorts } = parts;
   const expired = pools.expired(options.clock.now());
   if (expired.length > 0) {
     await journal.endQuarantine(expired);
     pools.endQuarantine(expired);
-    pools.dropDrained();
+    attachPorts.onPoolsChanged(pools.dropDrained());
   }
   return { afterMs: QUARANTINE_AGAIN_MS };
 }

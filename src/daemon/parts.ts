@@ -95,7 +95,11 @@ export function createParts(o: {
     inventory,
     peers,
     keeper,
-    poolPublisher: new PoolPublisher({ ...common, keeper }),
+    poolPublisher: new PoolPublisher({
+      ...common,
+      keeper,
+      intervalMs: options.settings.publishIntervalMs,
+    }),
     hostPublisher: new HostPublisher({ client, view, inventory }),
     routes: new RouteKeeper({ hostNet, view, peers, log }),
     attachPorts: {

@@ -9,8 +9,14 @@ import { type ApiServer, startApiServer } from '../apiserver/server.ts';
 /** Name of the node in all tests. */
 export const NODE = 'n1';
 
+let crds: unknown[] | undefined;
 /** The CRDs as they are installed. */
 export function readCrds(): unknown[] {
+  crds ??= parseCrds();
+  return structuredClone(crds);
+}
+
+function parseCrds(): unknown[] {
   const folder = join(import.meta.dir, '../../deploy/crds');
   return readdirSync(folder)
     .filter((name) => name.endsWith('.yaml'))

@@ -1,6 +1,6 @@
 // Publishes this node's pools as IPPool objects in the original's shape: a copy of the journal for
-// people, tools and a node that lost its file. Writes only differences, conditionally, and at most
-// one per pool and second.
+// people, tools and a node that lost its file. Writes only differences, conditionally, and not more
+// often per pool than asked.
 import { isDeepStrictEqual } from 'node:util';
 import { formatCidr } from '../../shared/model/ip/cidr.ts';
 import {
@@ -21,7 +21,6 @@ import type { PoolKeeper } from '../ipam/pool-keeper.ts';
 import type { PoolRecord, PoolSet } from '../ipam/pool-set.ts';
 import type { Journal } from '../journal/journal.ts';
 
-const WRITE_INTERVAL_MS = 1_000;
 const BY_US = { fieldManager: FIELD_MANAGER_DAEMON };
 
 /** What the publisher works with. */
@@ -32,6 +31,8 @@ export interface PublisherPorts {
   readonly keeper: PoolKeeper;
   readonly journal: Journal;
   readonly clock: Clock;
+  /** Shortest time between two writes of one object. */
+  readonly intervalMs: number;
 }
 
 /** Counts for metrics. */
@@ -70,7 +71,8 @@ export class PoolPublisher {
   #waitMs(name: string): number {
     const last = this.#lastWriteMs.get(name);
     if (last === undefined) return 0;
-    return Math.ceil(last + WRITE_INTERVAL_MS - this.#ports.clock.monotonic());
+    const { clock, intervalMs } = this.#ports;
+    return Math.ceil(last + intervalMs - clock.monotonic());
   }
 
   #desired({ plan }: PoolRecord): IpPoolSpec {

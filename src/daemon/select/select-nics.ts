@@ -78,12 +78,12 @@ export function selectNics(demand: NicDemand, supply: NicSupply): Selection {
   if (usable.length === 0) {
     return { ok: false, reason: 'no NIC of this node is suitable', considered };
   }
+  if (demand.nics === undefined && lost > 0) {
+    return { ok: false, reason: `${lost} of the network's NICs cannot be used`, considered };
+  }
   if (usable.length < count) {
     const reason = `${count} NICs are wanted, ${usable.length} are suitable`;
     return { ok: false, reason, considered };
-  }
-  if (demand.nics === undefined && lost > 0) {
-    return { ok: false, reason: `${lost} of the network's NICs cannot be used`, considered };
   }
   const chosen = usable.slice(0, count).map((entry) => entry.nic);
   const names = new Set(chosen.map((nic) => nic.interfaceName));

@@ -1,0 +1,457 @@
+// What the daemon makes of the cluster: starts without an API server, lost journals, taken-over
+// pools, indices that two hosts hold, networks and NICs that come and go.
+import { describe, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  HOST_INTERFACES,
+  IP_POOLS,
+  MULTI_NIC_NETWORKS,
+  PODS,
+} from '../../src/shared/platform/kube/resource.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { hostObject, NODE, networkObject, putHost, rail, startCluster } from './cluster.ts';
+import {
+  addressesIn,
+  cniRequest,
+  createFakeHost,
+  type Harness,
+  send,
+  startHarness,
+} from './harness.ts';
+
+const kindOf = (problem: { type?: string }): string => problem.type?.split(':').at(-1) ?? 'ok';
+
+const poolObject = (o: {
+  name: string;
+  podCIDR: string;
+  interfaceName: string;
+  allocations: [pod: string, index: number][];
+  hostName?: string;
+  labels?: object;
+}) => ({
+  apiVersion: 'multinic.fms.io/v1',
+  kind: 'IPPool',
+  metadata: {
+    name: o.name,
+    labels: o.labels ?? { hostname: o.hostName ?? NODE, netname: 'net' },
+    finalizers: ['finalizers.ippool.multinic.fms.io'],
+  },
+  spec: {
+    podCIDR: o.podCIDR,
+    vlanCIDR: '192.168.0.0/18',
+    netAttachDef: 'net',
+    hostName: o.hostName ?? NODE,
+    interfaceName: o.interfaceName,
+    excludes: [],
+    allocations: o.allocations.map(([pod, index]) => ({
+      pod,
+      namespace: 'default',
+      index,
+      address: o.podCIDR.replace('.0/24', `.${index}`),
+    })),
+  },
+});
+
+const podObject = (name: string, nodeName = NODE) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace: 'default' },
+  spec: { nodeName, containers: [{ name: 'c', image: 'i' }] },
+});
+
+const pool1 = (h: Harness) => h.daemon.parts.pools.get('net-192.168.0.0-24');
+const published = (h: Harness, name: string) =>
+  h.api.object('ippools', name) as unknown as ReturnType<typeof poolObject> | undefined;
+
+/** A directory that outlives several daemons. */
+function keepDirectory(): { path: string } & Disposable {
+  const path = mkdtempSync(join(tmpdir(), 'mnd-'));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+describe('without an API server', () => {
+  test('a node that knows its plan serves pods, and catches up later', async () => {
+    using directory = keepDirectory();
+    const api = await startCluster([networkObject(), hostObject({ name: NODE, hostIndex: 0 })]);
+    const hostNet = createFakeHost();
+    for (const pod of ['a', 'b']) hostNet.addNetns(`/run/netns/${pod}`);
+    const common = { api, hostNet, directory: directory.path };
+    const first = await startHarness(common);
+    await first.daemon.idle();
+    await send(first.socket, cniRequest('ADD', { container: 'a' }));
+    await first.daemon.stop();
+    await api.stop();
+    await using h = await startHarness(common);
+    expect(h.daemon.parts.view.isLive).toBe(false);
+    const answer = await send(h.socket, cniRequest('ADD', { container: 'b' }));
+    expect(addressesIn(answer)[0]).toBe('192.168.0.2');
+    expect((await send(h.socket, cniRequest('DEL', { container: 'a' }))).status).toBe(200);
+    api.start();
+    await eventually('the pool is published', () => {
+      return published(h, 'net-192.168.0.0-24')?.spec.allocations.at(0)?.index === 2;
+    });
+    await api.close();
+  });
+
+  test('a node that never knew a plan refuses ADD as transient and still takes DEL', async () => {
+    const api = await startCluster([networkObject(), hostObject({ name: NODE, hostIndex: 0 })]);
+    await api.stop();
+    const hostNet = createFakeHost();
+    hostNet.addNetns('/run/netns/c1');
+    await using h = await startHarness({ api, hostNet, isReady: false });
+    await eventually('recovered', async () => {
+      return (await send(h.socket, cniRequest('DEL'))).status === 200;
+    });
+    const answer = await send(h.socket, cniRequest('ADD'));
+    expect(kindOf(answer.problem)).toBe('not-ready');
+    expect(answer.problem.detail).toContain('waiting for the API server');
+    expect(kindOf((await send(h.socket, cniRequest('STATUS'))).problem)).toBe('not-ready');
+    expect((await fetch(`${h.url}/readyz`)).status).toBe(503);
+    expect((await fetch(`${h.url}/healthz`)).status).toBe(200);
+    api.start();
+    await h.daemon.ready;
+    expect((await send(h.socket, cniRequest('STATUS'))).status).toBe(200);
+    expect((await send(h.socket, cniRequest('ADD'))).status).toBe(200);
+    await api.close();
+  });
+
+  test('an ADD touches no API server at all', async () => {
+    const hostNet = createFakeHost();
+    hostNet.addNetns('/run/netns/c1');
+    await using h = await startHarness({ hostNet });
+    await h.daemon.idle();
+    await h.api.stop();
+    expect((await send(h.socket, cniRequest('ADD'))).status).toBe(200);
+    h.api.start();
+  });
+});
+
+describe('pools that are there already', () => {
+  const pools = [
+    poolObject({
+      name: 'net-192.168.0.0-24',
+      podCIDR: '192.168.0.0/24',
+      interfaceName: 'eth1',
+      allocations: [
+        ['late', 7],
+        ['job', 1],
+        ['gone', 2],
+      ],
+    }),
+  ];
+  const world = [
+    networkObject(),
+    hostObject({ name: NODE, hostIndex: 0 }),
+    ...pools,
+    podObject('job'),
+    podObject('late'),
+  ];
+
+  test('keep their addresses, lose the old finalizer, and are listed by index', async () => {
+    const hostNet = createFakeHost();
+    hostNet.addNetns('/run/netns/c1');
+    await using h = await startHarness({ hostNet, objects: world });
+    expect(pool1(h)?.pool.occupied).toBe(3);
+    const answer = await send(h.socket, cniRequest('ADD'));
+    expect(['192.168.0.1', '192.168.0.2', '192.168.0.7']).not.toContain(addressesIn(answer)[0]);
+    const own = addressesIn(answer)[0] ?? '';
+    // The record without a pod is given up once the API server confirmed that there is none.
+    await eventually('the record of the pod that is gone is released', () => {
+      const names = published(h, 'net-192.168.0.0-24')?.spec.allocations.map(({ pod }) => pod);
+      return JSON.stringify(names) === JSON.stringify(['job', 'late', 'c1']);
+    });
+    const object = published(h, 'net-192.168.0.0-24');
+    expect(object?.metadata.finalizers ?? []).toEqual([]);
+    expect(object?.spec.allocations.at(-1)?.address).toBe(own);
+    expect(Object.keys(object?.spec.allocations[0] ?? {}).sort()).toEqual([
+      'address',
+      'index',
+      'namespace',
+      'pod',
+    ]);
+  });
+
+  test('a DEL with the UID of the pod releases what was taken over for it, a namesake does not', async () => {
+    await using h = await startHarness({ objects: world });
+    const uid = (await h.client.get(PODS, { namespace: 'default', name: 'job' }))?.metadata?.uid;
+    const args = (value: string) =>
+      `K8S_POD_NAMESPACE=default;K8S_POD_NAME=job;K8S_POD_UID=${value}`;
+    await send(h.socket, cniRequest('DEL', { container: 'x', args: args('other') }));
+    await send(h.socket, cniRequest('DEL', { container: 'x', args: args('') }));
+    expect(pool1(h)?.pool.isOccupied(1)).toBe(true);
+    await send(h.socket, cniRequest('DEL', { container: 'x', args: args(uid ?? '') }));
+    expect(pool1(h)?.pool.isOccupied(1)).toBe(false);
+    expect(pool1(h)?.pool.isOccupied(7)).toBe(true);
+  });
+
+  test('the same holds when the journal was lost, with nothing given twice', async () => {
+    const api = await startCluster([
+      networkObject(),
+      hostObject({ name: NODE, hostIndex: 0 }),
+      podObject('a'),
+      podObject('b'),
+    ]);
+    const hostNet = createFakeHost();
+    for (const pod of ['a', 'b', 'c']) hostNet.addNetns(`/run/netns/${pod}`);
+    const before: string[] = [];
+    {
+      await using h = await startHarness({ api, hostNet });
+      for (const container of ['a', 'b']) {
+        before.push(...addressesIn(await send(h.socket, cniRequest('ADD', { container }))));
+      }
+      await eventually('published', () => {
+        return published(h, 'net-192.168.192.0-24')?.spec.allocations.length === 2;
+      });
+    }
+    await using h = await startHarness({ api, hostNet });
+    const after = addressesIn(await send(h.socket, cniRequest('ADD', { container: 'c' })));
+    expect(after).toHaveLength(4);
+    expect(after.filter((address) => before.includes(address))).toEqual([]);
+    await api.close();
+  });
+
+  test('an address that two records claim is held once and reported', async () => {
+    const twice = poolObject({
+      name: 'net-192.168.0.0-24',
+      podCIDR: '192.168.0.0/24',
+      interfaceName: 'eth1',
+      allocations: [
+        ['job', 1],
+        ['late', 1],
+      ],
+    });
+    const outside = { pod: 'late', namespace: 'default', index: 9, address: '192.168.9.9' };
+    twice.spec.allocations.push(outside);
+    const objects = [...world.filter((one) => one !== pools[0]), twice];
+    await using h = await startHarness({ objects });
+    expect(h.daemon.parts.keeper.conflicts).toEqual([
+      {
+        pool: 'net-192.168.0.0-24',
+        address: '192.168.0.1',
+        pod: 'default/late',
+        reason: 'recorded twice',
+      },
+      {
+        pool: 'net-192.168.0.0-24',
+        address: '192.168.9.9',
+        pod: 'default/late',
+        reason: 'not in the pool',
+      },
+    ]);
+    expect(pool1(h)?.pool.isOccupied(1)).toBe(true);
+  });
+
+  test('one of an old version is found without labels and gets them', async () => {
+    const unlabelled = { ...pools[0], metadata: { ...pools[0]?.metadata, labels: {} } };
+    const objects = [...world.filter((one) => one !== pools[0]), unlabelled];
+    await using h = await startHarness({ objects });
+    expect(pool1(h)?.pool.isOccupied(7)).toBe(true);
+    await eventually('labelled', () => {
+      const labels = published(h, 'net-192.168.0.0-24')?.metadata.labels;
+      return JSON.stringify(labels) === '{"hostname":"n1","netname":"net"}';
+    });
+  });
+
+  test('that of another host is neither used nor written', async () => {
+    const foreign = poolObject({
+      name: 'net-192.168.0.0-24',
+      podCIDR: '192.168.0.0/24',
+      interfaceName: 'eth1',
+      hostName: 'n9',
+      allocations: [],
+    });
+    const hostNet = createFakeHost();
+    hostNet.addNetns('/run/netns/c1');
+    const objects = [networkObject(), hostObject({ name: NODE, hostIndex: 0 }), foreign];
+    await using h = await startHarness({ hostNet, objects });
+    const answer = await send(h.socket, cniRequest('ADD'));
+    expect(answer.problem.detail).toContain('its IPPool belongs to host n9');
+    await h.daemon.idle();
+    expect(published(h, 'net-192.168.0.0-24')?.spec.hostName).toBe('n9');
+  });
+
+  test('one that no plan wants is kept while a pod holds its address, then removed', async () => {
+    const stray = poolObject({
+      name: 'net-10.99.0.0-24',
+      podCIDR: '10.99.0.0/24',
+      interfaceName: 'eth7',
+      allocations: [['job', 3]],
+    });
+    await using h = await startHarness({
+      objects: [...world, stray],
+      env: { MULTI_NIC_QUARANTINE_SECONDS: '0' },
+    });
+    expect(h.daemon.parts.pools.get('net-10.99.0.0-24')?.state).toBe('draining');
+    const pod = { namespace: 'default', name: 'job' };
+    await h.client.delete(PODS, pod);
+    await eventually('seen', () => h.daemon.parts.view.podUid(pod) === undefined);
+    await h.daemon.collect();
+    await eventually('removed', () => published(h, 'net-10.99.0.0-24') === undefined);
+  });
+});
+
+describe('indices', () => {
+  test('one that two hosts hold is used by neither, until only one holds it', async () => {
+    const hostNet = createFakeHost();
+    hostNet.addNetns('/run/netns/c1');
+    const other = hostObject({ name: 'n2', hostIndex: 0 });
+    await using h = await startHarness({
+      hostNet,
+      objects: [networkObject(), hostObject({ name: NODE, hostIndex: 0 }), other],
+    });
+    const answer = await send(h.socket, cniRequest('ADD'));
+    expect(kindOf(answer.problem)).toBe('no-master');
+    expect(answer.problem.detail).toContain('host index 0 is held by n1 and n2');
+    const metrics = await (await fetch(`${h.url}/metrics`)).text();
+    expect(metrics).toContain('multi_nic_pool_refused{pool="net-192.168.0.0-24"} 1');
+    await putHost(h.client, hostObject({ name: 'n2', hostIndex: 1 }));
+    await eventually('usable', () => pool1(h)?.state === 'planned');
+    expect((await send(h.socket, cniRequest('ADD'))).status).toBe(200);
+  });
+
+  test('hostBlock 0 serves one host and says why not two', async () => {
+    const hostNet = createFakeHost();
+    for (const pod of ['a', 'b']) hostNet.addNetns(`/run/netns/${pod}`);
+    await using h = await startHarness({
+      hostNet,
+      objects: [
+        networkObject({ ipam: { hostBlock: 0 } }),
+        hostObject({ name: NODE, hostIndex: 0 }),
+      ],
+    });
+    expect((await send(h.socket, cniRequest('ADD', { container: 'a' }))).status).toBe(200);
+    await putHost(h.client, hostObject({ name: 'n2', hostIndex: 0 }));
+    await eventually('refused', () => h.daemon.parts.pools.records()[0]?.state === 'refused');
+    const answer = await send(h.socket, cniRequest('ADD', { container: 'b' }));
+    expect(answer.problem.detail).toContain('host index 0 is held by n1 and n2');
+    expect((await send(h.socket, cniRequest('DEL', { container: 'a' }))).status).toBe(200);
+  });
+
+  test('a NIC without an index is named as the reason', async () => {
+    const hostNet = createFakeHost(5);
+    hostNet.addNetns('/run/netns/c1');
+    await using h = await startHarness({ hostNet });
+    const answer = await send(h.socket, cniRequest('ADD'));
+    expect(answer.problem.detail).toContain('eth5: its net address has no interface index');
+  });
+});
+
+describe('changes', () => {
+  test('a NIC that comes or goes is published, and pods get what is there', async () => {
+    const hostNet = createFakeHost(3);
+    hostNet.addNetns('/run/netns/c1');
+    await using h = await startHarness({ hostNet });
+    const names = () =>
+      HOST_INTERFACES.parse(h.api.object('hostinterfaces', NODE)).spec.interfaces.map(
+        (one) => one.interfaceName,
+      );
+    await eventually('three', () => names().join() === 'eth1,eth2,eth3');
+    const refused = await send(h.socket, cniRequest('ADD'));
+    expect(refused.problem.detail).toContain(`${rail(4)}: this node had a NIC in this net`);
+    hostNet.addLink({ name: 'eth4', kind: 'veth', addresses: ['10.0.4.10/24'] });
+    await eventually('four', () => names().join() === 'eth1,eth2,eth3,eth4');
+    await eventually('planned', () => h.daemon.parts.pools.records().length === 4);
+    expect(addressesIn(await send(h.socket, cniRequest('ADD')))).toHaveLength(4);
+  });
+
+  test('a NIC that goes down keeps its pool while pods hold addresses of it', async () => {
+    const hostNet = createFakeHost();
+    hostNet.addNetns('/run/netns/c1');
+    await using h = await startHarness({ hostNet });
+    await send(h.socket, cniRequest('ADD'));
+    hostNet.changeLink('eth1', { up: false });
+    await eventually('draining', () => pool1(h)?.state === 'draining');
+    await h.daemon.idle();
+    expect(published(h, 'net-192.168.0.0-24')?.spec.allocations).toHaveLength(1);
+    hostNet.changeLink('eth1', { up: true });
+    await eventually('planned again', () => pool1(h)?.state === 'planned');
+    expect(pool1(h)?.pool.isOccupied(1)).toBe(true);
+  });
+
+  test('a network that is deleted drains its pools', async () => {
+    const hostNet = createFakeHost();
+    hostNet.addNetns('/run/netns/c1');
+    await using h = await startHarness({
+      hostNet,
+      env: { MULTI_NIC_QUARANTINE_SECONDS: '0' },
+    });
+    await send(h.socket, cniRequest('ADD'));
+    await eventually('published', () => h.api.objects('ippools').length === 4);
+    await h.client.delete(MULTI_NIC_NETWORKS, { name: 'net' });
+    await eventually('draining', () => pool1(h)?.state === 'draining');
+    expect(kindOf((await send(h.socket, cniRequest('ADD', { container: 'x' }))).problem)).toBe(
+      'network-unknown',
+    );
+    expect(h.api.objects('ippools')).toHaveLength(4);
+    await send(h.socket, cniRequest('DEL'));
+    await eventually('removed', () => h.api.objects('ippools').length === 0);
+  });
+
+  test('an unmanaged host is never written, and its interfaces count', async () => {
+    const labels = { 'multi-nic-unmanaged': 'True' };
+    const hostNet = createFakeHost(2);
+    hostNet.addLink({ name: 'ib0', kind: 'other' });
+    hostNet.addNetns('/run/netns/c1');
+    const host = hostObject({ name: NODE, hostIndex: 0, labels });
+    const spec = {
+      hostName: NODE,
+      interfaces: [{ interfaceName: 'ib0', netAddress: rail(3) }],
+    };
+    await using h = await startHarness({ hostNet, objects: [networkObject(), { ...host, spec }] });
+    await h.daemon.idle();
+    const cni = { masters: ['ib0'] };
+    const answer = await send(h.socket, cniRequest('ADD', { config: { args: { cni } } }));
+    expect(addressesIn(answer)).toEqual(['192.168.128.1']);
+    hostNet.changeLink('eth1', { mtu: 9000 });
+    await h.daemon.idle();
+    expect(HOST_INTERFACES.parse(h.api.object('hostinterfaces', NODE)).spec.interfaces).toEqual(
+      spec.interfaces,
+    );
+  });
+
+  test('a HostInterface that is missing is made', async () => {
+    await using h = await startHarness({ objects: [networkObject()] });
+    await eventually('made', () => h.api.object('hostinterfaces', NODE) !== undefined);
+    const { spec } = HOST_INTERFACES.parse(h.api.object('hostinterfaces', NODE));
+    expect(spec.interfaces[0]).toMatchObject({
+      interfaceName: 'eth1',
+      netAddress: rail(1),
+      hostIP: '10.0.1.10',
+    });
+  });
+
+  test('a pool object that somebody changes is put right', async () => {
+    const hostNet = createFakeHost();
+    hostNet.addNetns('/run/netns/c1');
+    await using h = await startHarness({ hostNet });
+    await send(h.socket, cniRequest('ADD'));
+    const name = 'net-192.168.0.0-24';
+    await eventually('published', () => published(h, name)?.spec.allocations.length === 1);
+    const body = { spec: { allocations: [] }, metadata: { labels: { team: 'x' } } };
+    await h.client.patch(IP_POOLS, { name }, { type: 'merge', body });
+    await eventually('put right', () => published(h, name)?.spec.allocations.length === 1);
+    expect(published(h, name)?.metadata.labels).toEqual({
+      hostname: NODE,
+      netname: 'net',
+      team: 'x',
+    });
+  });
+
+  test('many changes of a pool are few writes', async () => {
+    const hostNet = createFakeHost();
+    const containers = Array.from({ length: 50 }, (_, i) => `c${i}`);
+    for (const container of containers) hostNet.addNetns(`/run/netns/${container}`);
+    await using h = await startHarness({
+      hostNet,
+      env: { MULTI_NIC_PUBLISH_INTERVAL_MS: '300' },
+    });
+    await h.daemon.idle();
+    for (const container of containers) await send(h.socket, cniRequest('ADD', { container }));
+    const name = 'net-192.168.0.0-24';
+    await eventually('published', () => published(h, name)?.spec.allocations.length === 50);
+    const writes = h.api.seen.filter((one) => one.name === name && one.method === 'PATCH');
+    expect(writes.length).toBeLessThanOrEqual(5);
+  });
+});
