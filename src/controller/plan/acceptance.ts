@@ -1,7 +1,7 @@
 // Whether a network may be served, and if not, why. Refusing early and in words is cheaper than an
 // address given twice (design D5, D10).
 import type { Overlap } from './footprints.ts';
-import { type Division, isSameDivision } from './ledger.ts';
+import { type Division, isExtendedDivision } from './ledger.ts';
 import type { NetworkFinding } from './network-status.ts';
 import type { PluginOutcome } from './plugin-table.ts';
 import { listNames } from './problem.ts';
@@ -33,7 +33,11 @@ export function planAcceptance(input: AcceptanceInput): Acceptance {
   if (input.issues.length > 0) return refuse('InvalidDefinition', input.issues.join('; '));
   const { plugin, given, division, overlap } = input;
   if (plugin !== undefined && !plugin.ok) return refuse(plugin.reason, plugin.issues.join('; '));
-  if (given !== undefined && division !== undefined && !isSameDivision(given.division, division)) {
+  if (
+    given !== undefined &&
+    division !== undefined &&
+    !isExtendedDivision(given.division, division)
+  ) {
     return refuse('ImmutableChange', describeChange(given, division));
   }
   if (overlap !== undefined) {

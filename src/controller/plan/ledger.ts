@@ -82,3 +82,9 @@ export function formatLedger(ledger: Ledger): string {
 export function isSameDivision(a: Division, b: Division): boolean {
   return a.subnet === b.subnet && a.interfaceBits === b.interfaceBits && a.hostBits === b.hostBits;
 }
+
+/** Whether indices given for `from` mean the same addresses in `to`. A second family may be added. */
+export function isExtendedDivision(from: Division, to: Division): boolean {
+  const isExtended = from.subnet !== '' && to.subnet.startsWith(`${from.subnet},`);
+  return isSameDivision(isExtended ? { ...from, subnet: to.subnet } : from, to);
+}
