@@ -22,7 +22,7 @@ export interface ApiServerOptions {
   readonly hostname?: string;
   /** Default: a free one. */
   readonly port?: number;
-  /** Listen on a unix socket instead. Bun cuts connections there that are silent for 10 s. */
+  /** Listen on a unix socket instead, without TLS. */
   readonly unixPath?: string;
   /** With `clientCa` only clients with a certificate of that authority get in. */
   readonly tls?: { cert: string; key: string; clientCa?: string };
@@ -153,15 +153,20 @@ class EmbeddedServer implements ApiServer {
     if (this.#listener !== undefined) return;
     const { tls, unixPath, hostname } = this.#options;
     const common = {
-      idleTimeout: 0, // watches are silent for long
       maxRequestBodySize: 2 * BODY_BYTES_MAX,
       fetch: (request: Request) => this.#answer(request),
-      ...(tls === undefined ? {} : { tls: toListenerTls(tls) }),
     };
+    // Watches are silent for long. The types leave this member out for sockets, where it works.
+    Object.assign(common, { idleTimeout: 0 });
     this.#listener =
       unixPath === undefined
-        ? Bun.serve({ ...common, hostname: hostname ?? '127.0.0.1', port: this.#port })
-        : Bun.serve({ fetch: common.fetch, unix: unixPath });
+        ? Bun.serve({
+            ...common,
+            hostname: hostname ?? '127.0.0.1',
+            port: this.#port,
+            ...(tls === undefined ? {} : { tls: toListenerTls(tls) }),
+          })
+        : Bun.serve({ ...common, unix: unixPath });
     this.#port = this.#listener.port ?? 0;
   }
 
