@@ -12,7 +12,7 @@ const EXPECTED: Expectations = {
   ifName: 'net',
   netns: '/netns',
   poolsRequired: true,
-  families: [4, 6],
+  families: [4],
 };
 
 /** Throws an Error if the check is not to be trusted. */
@@ -27,34 +27,23 @@ export function rehearse(core: Core): void {
   throw new Error('the check of addresses accepted a network address as usable');
 }
 
-/** One interface with an address of each family; the addresses are those kept for documentation. */
-function sampleReply(address4: string): CniReply {
-  const address6 = '2001:db8::5/64';
+/** One interface with one address, of a block that is kept for documentation (RFC 5737). */
+function sampleReply(address: string): CniReply {
   return {
     result: {
       cniVersion: '1.1.0',
       interfaces: [{ name: `${EXPECTED.ifName}-0`, sandbox: EXPECTED.netns }],
-      ips: [
-        { address: address4, interface: 0 },
-        { address: address6, interface: 0 },
-      ],
+      ips: [{ address, interface: 0 }],
     },
     pools: [
       {
-        name: 'sample-4',
+        name: 'sample',
         podCidr: '192.0.2.64/26',
         vlanCidr: '192.0.2.0/24',
         excludes: ['192.0.2.100/32'],
-        addresses: [address4],
-      },
-      {
-        name: 'sample-6',
-        podCidr: '2001:db8::/112',
-        vlanCidr: '2001:db8::/64',
-        excludes: [],
-        addresses: [address6],
+        addresses: [address],
       },
     ],
-    families: [4, 6],
+    families: [4],
   };
 }
