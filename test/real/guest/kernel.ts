@@ -26,6 +26,9 @@ const wantedModules = [
   'dummy',
   '8021q',
   'bonding',
+  'e1000e',
+  'vmxnet3',
+  'virtio_net',
 ];
 
 /** The newest kernel whose image can be read and whose modules are there, or undefined. */

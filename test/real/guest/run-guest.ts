@@ -7,6 +7,12 @@ import { basename, join } from 'node:path';
 import { type ArchiveEntry, writeCpio } from './cpio.ts';
 import { findGuestKernel, GUEST_PACKAGES, type GuestKernel, listModuleFiles } from './kernel.ts';
 
+/** A NIC of the guest. It is plugged into nothing, but has the identity of its model. */
+export interface GuestNic {
+  readonly model: 'e1000e' | 'vmxnet3' | 'virtio-net-pci';
+  readonly numaNode: 0 | 1;
+}
+
 /** What became of a guest: the script's exit status and everything it printed. */
 export interface GuestResult {
   readonly exitCode: number;
@@ -29,17 +35,23 @@ export function guestObstacle(): string | undefined {
 }
 
 /**
- * Boots, runs `script` with sh, powers off. Throws if the guest does not get to the script's end
+ * Boots a machine with two processors on two NUMA nodes and the given NICs, runs `script` with sh,
+ * powers off. Throws if the guest does not get to the script's end
  * within `timeoutMs`; the error carries what was on the console.
  */
-export async function runGuest(o: { script: string; timeoutMs: number }): Promise<GuestResult> {
+export async function runGuest(o: {
+  script: string;
+  timeoutMs: number;
+  nics?: readonly GuestNic[];
+}): Promise<GuestResult> {
   const kernel = findGuestKernel();
   if (kernel === undefined) throw new Error('no kernel for the guest');
   const folder = mkdtempSync(join(tmpdir(), 'mnh-guest-'));
   try {
     const initramfs = join(folder, 'initramfs');
     writeFileSync(initramfs, Bun.gzipSync(new Uint8Array(buildArchive(kernel, o.script))));
-    const log = await runEmulator({ kernel, initramfs, timeoutMs: o.timeoutMs });
+    const { timeoutMs, nics = [] } = o;
+    const log = await runEmulator({ kernel, initramfs, timeoutMs, nics });
     return readLog(log);
   } finally {
     rmSync(folder, { recursive: true });
@@ -72,13 +84,16 @@ async function runEmulator(o: {
   kernel: GuestKernel;
   initramfs: string;
   timeoutMs: number;
+  nics: readonly GuestNic[];
 }): Promise<string> {
   const files = 'local,id=root,path=/,security_model=none,multidevs=remap,readonly=on';
   const command = [
-    ...[EMULATOR, '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '1536'],
+    ...[EMULATOR, '-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max'],
+    ...numaNodes(),
+    ...o.nics.flatMap(plugNic),
     ...['-nographic', '-no-reboot', '-nic', 'none', '-kernel', o.kernel.image],
     ...['-initrd', o.initramfs, '-fsdev', files],
-    ...['-device', 'virtio-9p-pci,fsdev=root,mount_tag=root'],
+    ...['-device', 'virtio-9p-pci,fsdev=root,mount_tag=root,bus=pcie.0'],
     ...['-append', 'console=ttyS0 quiet panic=-1 mitigations=off nokaslr'],
   ];
   const child = Bun.spawn(command, {
@@ -92,6 +107,27 @@ async function runEmulator(o: {
     child.exited,
   ]);
   return `${log}\n${problems}`;
+}
+
+/** One processor, half of the memory and one PCI host bridge per node. */
+function numaNodes(): string[] {
+  return ['-smp', '2,sockets=2', '-m', '1536'].concat(
+    [0, 1].flatMap((node) => [
+      ...['-object', `memory-backend-ram,id=memory${node},size=768M`],
+      ...['-numa', `node,nodeid=${node},cpus=${node},memdev=memory${node}`],
+      '-device',
+      `pxb-pcie,id=bridge${node},bus_nr=${32 * (node + 1)},bus=pcie.0,numa_node=${node}`,
+    ]),
+  );
+}
+
+/** A NIC behind a port of its own on the bridge of its node. */
+function plugNic({ model, numaNode }: GuestNic, n: number): string[] {
+  return [
+    ...['-device', `pcie-root-port,id=port${n},bus=bridge${numaNode},chassis=${n + 1},slot=${n}`],
+    ...['-netdev', `hubport,id=wire${n},hubid=${n}`],
+    ...['-device', `${model},netdev=wire${n},bus=port${n}`],
+  ];
 }
 
 function readLog(log: string): GuestResult {
