@@ -1,13 +1,12 @@
 // Understands what the daemon answered. Kept apart from sending the request, so that the schemas
 // are loaded while the daemon works.
 
-import * as v from 'valibot';
-import { issueText } from '../shared/model/cni/network-config.ts';
-import { CNI_REPLY_BYTES_MAX, CniReply } from '../shared/model/daemon-api.ts';
+import { CNI_REPLY_BYTES_MAX } from '../shared/model/daemon-api.ts';
+import { readCniReply, readProblem } from '../shared/model/daemon-reply.ts';
 import { DomainError, type ErrorDetails, fromProblem } from '../shared/model/errors.ts';
-import { PROBLEM_MEDIA_TYPE, Problem } from '../shared/model/problem.ts';
+import { PROBLEM_MEDIA_TYPE } from '../shared/model/problem.ts';
 import { readBody, TooLongError } from './bounded-text.ts';
-import type { DaemonAnswer } from './daemon-client.ts';
+import type { DaemonAnswer } from './daemon-port.ts';
 
 /** Issues and characters of a strange answer that are repeated in an error. */
 const ISSUES_MAX = 10;
@@ -29,38 +28,26 @@ export async function readAnswer(response: Response): Promise<DaemonAnswer> {
 }
 
 function parseReply(text: string): DaemonAnswer {
-  const reply = v.safeParse(CniReply, parseJson(text));
-  if (reply.success) return { outcome: 'done', reply: reply.output };
-  const issues = reply.issues.slice(0, ISSUES_MAX).map(issueText);
+  const read = readCniReply(text);
+  if (read.ok) return { outcome: 'done', reply: read.reply };
+  const issues = read.issues.slice(0, ISSUES_MAX);
   return nonsense('the answer of the multi-nic daemon cannot be understood', { issues });
 }
 
 function parseRefusal(text: string, { status, headers }: Response): DaemonAnswer {
   const mediaType = headers.get('content-type')?.split(';', 1)[0]?.trim();
-  const problem = v.safeParse(Problem, parseJson(text));
-  if (mediaType !== PROBLEM_MEDIA_TYPE || !problem.success) {
+  const problem = mediaType === PROBLEM_MEDIA_TYPE ? readProblem(text) : undefined;
+  if (problem === undefined) {
     const message = `the multi-nic daemon answered HTTP ${status} without a problem document`;
     return nonsense(message, { status, body: text.slice(0, BODY_CHARS_MAX) });
   }
-  const error = fromProblem(problem.output);
+  const error = fromProblem(problem);
   if (error !== undefined) return { outcome: 'refused', error };
   // A bug in the daemon: it names none of the kinds, and what it has undone is not known.
-  const bug = new Error(`the multi-nic daemon failed: ${problem.output.title}; its log says why`);
+  const bug = new Error(`the multi-nic daemon failed: ${problem.title}; its log says why`);
   return { outcome: 'unknown', error: bug };
 }
 
 function nonsense(message: string, details: ErrorDetails): DaemonAnswer {
   return { outcome: 'unknown', error: new DomainError('reply-invalid', message, { details }) };
-}
-
-/**
- * The value, or undefined, which no schema accepts; a loose schema would take a list for an object.
- */
-function parseJson(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) ? undefined : value;
-  } catch {
-    return undefined;
-  }
 }

@@ -4,7 +4,7 @@ import type { Core } from '../../core-wasm/index.ts';
 import type { CniEnvironment } from '../shared/model/cni/environment.ts';
 import type { JsonObject } from '../shared/model/cni/network-config.ts';
 import type { Logger } from '../shared/platform/log.ts';
-import type { DaemonClient } from './daemon-client.ts';
+import type { DaemonClient } from './daemon-port.ts';
 import type { Spool } from './spool.ts';
 import type { Timeouts } from './timeouts.ts';
 

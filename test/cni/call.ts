@@ -1,6 +1,7 @@
 // Test equipment: calls `dispatch` as a runtime calls the executable, and collects what it prints.
 import { loadCore } from '../../core-wasm/index.ts';
-import { createDaemonClient, type DaemonClient } from '../../src/cni/daemon-client.ts';
+import { createDaemonClient } from '../../src/cni/daemon-client.ts';
+import type { DaemonClient } from '../../src/cni/daemon-port.ts';
 import { type Dispatch, dispatch } from '../../src/cni/dispatch.ts';
 import { createSpool, type Spool } from '../../src/cni/spool.ts';
 import type { Timeouts } from '../../src/cni/timeouts.ts';
