@@ -2,6 +2,7 @@
 // milliseconds, and passes the same contract suite as a real kube-apiserver. What it leaves out: admission, CEL rules,
 // RBAC, conversion, and most defaults and checks of built-in kinds.
 
+import { rmSync } from 'node:fs';
 import { discover } from './discovery.ts';
 import { type Fault, Faults } from './faults.ts';
 import { GarbageCollector } from './garbage.ts';
@@ -152,6 +153,7 @@ class EmbeddedServer implements ApiServer {
   start(): void {
     if (this.#listener !== undefined) return;
     const { tls, unixPath, hostname } = this.#options;
+    if (unixPath !== undefined) rmSync(unixPath, { force: true }); // a killed run leaves its file behind
     const common = {
       maxRequestBodySize: 2 * BODY_BYTES_MAX,
       fetch: (request: Request) => this.#answer(request),
