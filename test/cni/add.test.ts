@@ -90,6 +90,26 @@ describe('ADD', () => {
     });
   });
 
+  test('the families are those of the network as its configuration has it', async () => {
+    await using daemon = startAttachingDaemon(2);
+    const cases: [string | undefined, number | undefined][] = [
+      ['192.168.0.0/16', undefined],
+      ['', undefined],
+      [undefined, undefined],
+      ['nonsense', undefined],
+      ['fd00::/48', 106],
+      ['192.168.0.0/16,fd00::/48', 106],
+      ['192.168.0.0/16, fd00::/48', 106],
+    ];
+    const unmanaged = configText({ subnet: 'fd00::/48', ipam: {}, multiNICIPAM: false });
+    expect((await call({ daemon: daemon.socketPath, stdin: unmanaged })).exitCode).toBe(0);
+    for (const [subnet, code] of cases) {
+      const stdin = configText({ subnet });
+      const { document } = await call({ daemon: daemon.socketPath, stdin });
+      expect([subnet, document?.code]).toEqual([subnet, code]);
+    }
+  });
+
   test('a network without pools may have no addresses', async () => {
     await using daemon = startStubDaemon(({ ifName, netns }) =>
       Response.json({
