@@ -2,7 +2,7 @@
 // say of hosts that have nothing published. Contradictions are named and resolved by nobody here
 // (design D2, D5).
 import { IndexSet } from './index-set.ts';
-import { groupBy, pushTo } from './multi-map.ts';
+import { groupBy } from './multi-map.ts';
 import type { Problem } from './problem.ts';
 
 /** A host as far as indices matter. `published` is what its HostInterface status holds. */
@@ -48,12 +48,13 @@ export interface HostClaimsInput {
 
 /** Collects the claims on one net address. */
 export function collectHostClaims(input: HostClaimsInput): HostClaims {
-  const { owned, holders, problems } = collectPublished(input);
+  const { owned, problems } = collectPublished(input);
   const left = new IndexSet();
   for (const record of input.records) {
     if (input.gone.has(record.hostName)) addIndex(left, record.hostIndex);
   }
   const silent = recordsOfSilentHosts(input);
+  const isPublished = owned.copy();
   for (const { hostIndex } of silent) addIndex(owned, hostIndex);
   const blocked = new Set<string>();
   const agreed: IndexRecord[] = [];
@@ -69,12 +70,12 @@ export function collectHostClaims(input: HostClaimsInput): HostClaims {
   for (const [hostIndex, records] of groupBy(agreed, (record) => record.hostIndex)) {
     const hosts = [...new Set(records.map((record) => record.hostName))];
     const [only] = hosts;
-    if (hosts.length === 1 && only !== undefined && !holders.has(hostIndex)) {
+    if (hosts.length === 1 && only !== undefined && !isPublished.has(hostIndex)) {
       adopted.set(only, hostIndex);
       continue;
     }
     for (const host of hosts) blocked.add(host);
-    problems.push(toConflict(input, hostIndex, records, holders.get(hostIndex)));
+    problems.push(toConflict(input, hostIndex, records));
   }
   for (const index of owned) left.delete(index);
   return { owned, adopted, blocked, left, problems };
@@ -91,32 +92,37 @@ function recordsOfSilentHosts(input: HostClaimsInput): readonly IndexRecord[] {
   );
 }
 
-function collectPublished(input: HostClaimsInput): {
-  owned: IndexSet;
-  holders: ReadonlyMap<number, string>;
-  problems: Problem[];
-} {
+/** Indices that are published, and problems with them. */
+function collectPublished(input: HostClaimsInput): { owned: IndexSet; problems: Problem[] } {
+  const { netAddress, indexLast } = input;
   const owned = new IndexSet();
-  const holders = new Map<number, string>();
-  const twice = new Map<number, string[]>();
   const problems: Problem[] = [];
+  let isTwice = false;
   for (const host of input.hosts) {
-    const hostIndex = host.published.get(input.netAddress);
+    const hostIndex = host.published.get(netAddress);
     if (hostIndex === undefined) continue;
-    if (!IndexSet.isIndex(hostIndex) || hostIndex > input.indexLast) {
-      const { netAddress } = input;
+    if (!IndexSet.isIndex(hostIndex) || hostIndex > indexLast) {
       problems.push({ kind: 'index-outside', netAddress, hostName: host.name, hostIndex });
       continue;
     }
-    const holder = holders.get(hostIndex);
-    if (holder === undefined) holders.set(hostIndex, host.name);
-    else pushTo(twice, hostIndex, ...(twice.has(hostIndex) ? [] : [holder]), host.name);
+    isTwice ||= owned.has(hostIndex);
     owned.add(hostIndex);
   }
-  for (const [hostIndex, hosts] of twice) {
-    problems.push({ kind: 'index-held-twice', netAddress: input.netAddress, hostIndex, hosts });
-  }
-  return { owned, holders, problems };
+  if (isTwice) problems.push(...findSharedIndices(input));
+  return { owned, problems };
+}
+
+function findSharedIndices({ netAddress, hosts }: HostClaimsInput): Problem[] {
+  const publishing = hosts.filter((host) => host.published.has(netAddress));
+  const byIndex = groupBy(publishing, (host) => host.published.get(netAddress) ?? 0);
+  return [...byIndex]
+    .filter(([, holders]) => holders.length > 1)
+    .map(([hostIndex, holders]) => ({
+      kind: 'index-held-twice',
+      netAddress,
+      hostIndex,
+      hosts: holders.map(({ name }) => name),
+    }));
 }
 
 function judgeHost(
@@ -139,10 +145,12 @@ function toConflict(
   input: HostClaimsInput,
   hostIndex: number,
   records: readonly IndexRecord[],
-  holder: string | undefined,
 ): Problem {
-  const names = new Set(records.map((record) => record.hostName));
-  if (holder !== undefined) names.add(holder);
+  const holders = input.hosts.filter((host) => host.published.get(input.netAddress) === hostIndex);
+  const names = new Set([
+    ...records.map((record) => record.hostName),
+    ...holders.map(({ name }) => name),
+  ]);
   const hosts = [...names].sort();
   const { netAddress } = input;
   if (input.hostBits === 0) return { kind: 'host-block-zero', netAddress, hosts };

@@ -27,10 +27,7 @@ export function assignHosts(
   let hostCount = 0;
   let hasMore = false;
   for (const host of input.mode === 'full' ? input.hosts : []) {
-    const needs = host.netAddresses.flatMap((netAddress) => {
-      const assigner = byNet.get(netAddress);
-      return assigner?.isNeededBy(host) ? [assigner] : [];
-    });
+    const needs = neededBy(host, byNet);
     if (needs.length === 0) continue;
     hasMore = hostCount >= input.assignHostsMax;
     if (hasMore) break;
@@ -39,6 +36,20 @@ export function assignHosts(
   }
   return { problems: [...byNet.values()].flatMap((assigner) => assigner.problems()), hasMore };
 }
+
+/** Called for every host of the cluster, so it makes nothing for the many that need nothing. */
+function neededBy(host: IndexHost, byNet: ReadonlyMap<string, Assigner>): readonly Assigner[] {
+  let needs: Assigner[] | undefined;
+  for (const netAddress of host.netAddresses) {
+    const assigner = byNet.get(netAddress);
+    if (assigner?.isNeededBy(host) !== true) continue;
+    needs ??= [];
+    needs.push(assigner);
+  }
+  return needs ?? NOTHING;
+}
+
+const NOTHING: readonly Assigner[] = [];
 
 interface Assigner {
   isNeededBy(host: IndexHost): boolean;

@@ -43,7 +43,8 @@ export function planIndices(core: IndexCore, input: IndexInput): IndexPlan {
   const problems: Problem[] = [...adopted.problems];
   const works = adopted.nets.map((net) => claimNet(context, net, problems));
   const orphans = works.flatMap((work) => settleBits(input, work));
-  const seen = new Set(input.hosts.flatMap((host) => host.netAddresses));
+  const seen = new Set<string>();
+  for (const host of input.hosts) for (const net of host.netAddresses) seen.add(net);
   const kept = works.filter(
     ({ net }) =>
       !net.hosts.isEmpty || seen.has(net.netAddress) || network.masterNets.includes(net.netAddress),
