@@ -1,5 +1,5 @@
 // ADD and DEL through the socket: what pods get, and that whatever fails leaves nothing behind.
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import type { FakeHostNet } from '../hostnet/fake-host-net.ts';
 import { hostObject, NODE, networkObject } from './cluster.ts';
 import {
@@ -12,6 +12,8 @@ import {
   send,
   startHarness,
 } from './harness.ts';
+
+setDefaultTimeout(20_000);
 
 const PATH = '/run/netns/c1';
 

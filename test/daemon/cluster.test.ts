@@ -1,6 +1,6 @@
 // What the daemon makes of the cluster: starts without an API server, lost journals, taken-over
 // pools, indices that two hosts hold, networks and NICs that come and go.
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +20,8 @@ import {
   send,
   startHarness,
 } from './harness.ts';
+
+setDefaultTimeout(20_000);
 
 const kindOf = (problem: { type?: string }): string => problem.type?.split(':').at(-1) ?? 'ok';
 
@@ -285,7 +287,11 @@ describe('pools that are there already', () => {
     });
     expect(h.daemon.parts.pools.get('net-10.99.0.0-24')?.state).toBe('draining');
     const pod = { namespace: 'default', name: 'job' };
-    await h.client.delete(PODS, pod);
+    await fetch(`${h.api.url}/api/v1/namespaces/default/pods/job`, {
+      method: 'DELETE',
+      body: JSON.stringify({ gracePeriodSeconds: 0 }),
+      headers: { 'content-type': 'application/json' },
+    });
     await eventually('seen', () => h.daemon.parts.view.podUid(pod) === undefined);
     await h.daemon.collect();
     await eventually('removed', () => published(h, 'net-10.99.0.0-24') === undefined);
