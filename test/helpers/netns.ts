@@ -47,6 +47,8 @@ export class NetnsWorld implements Disposable {
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), 'mnh-'));
     this.prefix = basename(this.folder);
+    // A test that fails before its `using` would leave mounts behind.
+    process.once('exit', this.#remove);
   }
 
   /** A new namespace with its loopback up. */
@@ -107,9 +109,15 @@ export class NetnsWorld implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { path } of this.#namespaces.values()) tryRun(['umount', '--lazy', path]);
-    rmSync(this.folder, { recursive: true, force: true });
+    process.off('exit', this.#remove);
+    this.#remove();
   }
+
+  readonly #remove = (): void => {
+    for (const { path } of this.#namespaces.values()) tryRun(['umount', '--lazy', path]);
+    this.#namespaces.clear();
+    rmSync(this.folder, { recursive: true, force: true });
+  };
 }
 
 function tryRun(command: readonly string[], input = ''): { exitCode: number; output: string } {
