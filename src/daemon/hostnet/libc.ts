@@ -31,6 +31,16 @@ export function libc(): Symbols {
   return symbols;
 }
 
+/** Whether the C library can be called in this process at all. */
+export function canCallLibc(): boolean {
+  try {
+    return libc() !== undefined;
+  } catch (error) {
+    if (error instanceof AggregateError) return false;
+    throw error;
+  }
+}
+
 function openLibrary(): Symbols {
   const causes: unknown[] = [];
   for (const name of libraryNames) {
