@@ -9,8 +9,8 @@ export type HostNetBackEnd = 'netlink' | 'ip';
 
 /**
  * HostNet with the back end asked for, else with netlink unless the C library cannot be called.
- * Works on the calling thread's network namespace, or on that at `netnsPath` as the host's, for tests and
- * simulated hosts.
+ * Works on the calling thread's network namespace, or on that at `netnsPath` as the host's, for
+ * tests and simulated hosts.
  */
 export function openHostNet(o: { netnsPath?: string; backEnd?: HostNetBackEnd } = {}): HostNet {
   const backEnd = o.backEnd ?? (canCallLibc() ? 'netlink' : 'ip');
