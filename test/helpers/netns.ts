@@ -47,8 +47,6 @@ export class NetnsWorld implements Disposable {
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), 'mnh-'));
     this.prefix = basename(this.folder);
-    // A test that fails before its `using` would leave mounts behind.
-    process.once('exit', this.#remove);
   }
 
   /** A new namespace with its loopback up. */
@@ -109,15 +107,10 @@ export class NetnsWorld implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    process.off('exit', this.#remove);
-    this.#remove();
-  }
-
-  readonly #remove = (): void => {
     for (const { path } of this.#namespaces.values()) tryRun(['umount', '--lazy', path]);
     this.#namespaces.clear();
     rmSync(this.folder, { recursive: true, force: true });
-  };
+  }
 }
 
 function tryRun(command: readonly string[], input = ''): { exitCode: number; output: string } {

@@ -8,12 +8,12 @@ const GROUP = 0x4d00_0001;
 /** Registers the link part of the suite for one kind of link. */
 export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLab): void {
   const isShared = link.mode !== 'passthru';
-  const setUp = (): { lab: HostNetLab; path: string } => {
-    const lab = createLab();
+  /** Three NICs and a pod, whose path is returned. */
+  const setUp = (lab: HostNetLab): string => {
     for (const n of [0, 1, 2]) {
       lab.addNic({ name: `rail${n}`, mtu: 1600, addresses: [`10.0.${n}.1/24`] });
     }
-    return { lab, path: lab.addNetns('pod') };
+    return lab.addNetns('pod');
   };
   /** A request for the n-th NIC: net1-n, 192.168.n.5/24 and fd00:168:n+1::5/64. */
   const request = (lab: HostNetLab, n: number, change: Partial<PodLinkRequest> = {}) => ({
@@ -33,8 +33,8 @@ export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLa
 
   describe(`links in pods, ${link.kind} ${link.mode}`, () => {
     test('are made on several NICs at once, up, with addresses, in the order asked for', () => {
-      const { lab, path } = setUp();
-      using _lab = lab;
+      using lab = createLab();
+      const path = setUp(lab);
       using pod = lab.hostNet.openNetns(path);
       const { created } = pod.createLinks([1, 0, 2].map((n) => request(lab, n)));
       expect(created.map(({ name }) => name)).toEqual(['net1-1', 'net1-0', 'net1-2']);
@@ -61,8 +61,8 @@ export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLa
     });
 
     test('take a smaller MTU and refuse one above the NIC', () => {
-      const { lab, path } = setUp();
-      using _lab = lab;
+      using lab = createLab();
+      const path = setUp(lab);
       using pod = lab.hostNet.openNetns(path);
       const [small] = pod.createLinks([request(lab, 0, { mtu: 1400 })]).created;
       expect(small?.mtu).toBe(1400);
@@ -83,8 +83,8 @@ export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLa
     });
 
     test('are not made at all when one name is taken', () => {
-      const { lab, path } = setUp();
-      using _lab = lab;
+      using lab = createLab();
+      const path = setUp(lab);
       lab.addPodLink(path, 'net1-1');
       using pod = lab.hostNet.openNetns(path);
       expect(() => pod.createLinks([0, 1, 2].map((n) => request(lab, n)))).toThrow(
@@ -100,16 +100,16 @@ export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLa
     });
 
     test('may have the name of a link of the host', () => {
-      const { lab, path } = setUp();
-      using _lab = lab;
+      using lab = createLab();
+      const path = setUp(lab);
       using pod = lab.hostNet.openNetns(path);
       const { created } = pod.createLinks([request(lab, 0, { name: 'rail1' })]);
       expect(created[0]?.name).toBe('rail1');
     });
 
     test('are not made at all when a NIC has gone or is another one', () => {
-      const { lab, path } = setUp();
-      using _lab = lab;
+      using lab = createLab();
+      const path = setUp(lab);
       using pod = lab.hostNet.openNetns(path);
       const gone = request(lab, 2);
       const other = request(lab, 1, { parentName: 'rail7' });
@@ -126,8 +126,8 @@ export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLa
     });
 
     test('are not made at all when a route or an address of one is refused', () => {
-      const { lab, path } = setUp();
-      using _lab = lab;
+      using lab = createLab();
+      const path = setUp(lab);
       using pod = lab.hostNet.openNetns(path);
       const routes = [{ destination: '172.16.0.0/16', via: '10.77.0.1' }];
       expect(() => pod.createLinks([request(lab, 0), request(lab, 1, { routes })])).toThrow(
@@ -149,8 +149,8 @@ export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLa
     });
 
     test('are removed by group, without touching others, and only once', () => {
-      const { lab, path } = setUp();
-      using _lab = lab;
+      using lab = createLab();
+      const path = setUp(lab);
       lab.addPodLink(path, 'eth0');
       using pod = lab.hostNet.openNetns(path);
       pod.createLinks([request(lab, 0), request(lab, 1)]);
@@ -164,8 +164,8 @@ export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLa
     });
 
     test('of group 0 are removed by name only, and only if they are pod links', () => {
-      const { lab, path } = setUp();
-      using _lab = lab;
+      using lab = createLab();
+      const path = setUp(lab);
       lab.addPodLink(path, 'eth0');
       using pod = lab.hostNet.openNetns(path);
       pod.createLinks([request(lab, 0)]);
@@ -180,8 +180,8 @@ export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLa
     });
 
     test('go with their NIC', () => {
-      const { lab, path } = setUp();
-      using _lab = lab;
+      using lab = createLab();
+      const path = setUp(lab);
       using pod = lab.hostNet.openNetns(path);
       pod.createLinks([request(lab, 0), request(lab, 1)]);
       lab.removeNic('rail0');
@@ -190,8 +190,8 @@ export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLa
     });
 
     test(`${isShared ? 'share' : 'do not share'} a NIC with another pod`, () => {
-      const { lab, path } = setUp();
-      using _lab = lab;
+      using lab = createLab();
+      const path = setUp(lab);
       using pod = lab.hostNet.openNetns(path);
       using other = lab.hostNet.openNetns(lab.addNetns('other'));
       pod.createLinks([request(lab, 0)]);
@@ -211,8 +211,8 @@ export function describeLinkContract(link: SlaveKind, createLab: () => HostNetLa
     });
 
     test('refuse requests that are no attachment', () => {
-      const { lab, path } = setUp();
-      using _lab = lab;
+      using lab = createLab();
+      const path = setUp(lab);
       using pod = lab.hostNet.openNetns(path);
       const bad: Partial<PodLinkRequest>[] = [
         { group: 0 },

@@ -46,16 +46,15 @@ export function describeRouteContract(createLab: () => HostNetLab): void {
 }
 
 function describeFamily(family: (typeof families)[number], createLab: () => HostNetLab): void {
-  const setUp = (): HostNetLab => {
-    const lab = createLab();
+  const setUp = (lab: HostNetLab): void => {
     lab.addNic({ name: 'rail0', addresses: family.nic });
-    return lab;
   };
   const [near, other] = family.near;
   const [far, farther] = family.far;
 
   test('start empty, appear when added, and may be added again', () => {
-    using lab = setUp();
+    using lab = createLab();
+    setUp(lab);
     expect(lab.hostNet.routes({ protocol: OURS })).toEqual([]);
     const add = [
       routeOver(lab, { destination: far, via: near }),
@@ -68,7 +67,8 @@ function describeFamily(family: (typeof families)[number], createLab: () => Host
   });
 
   test('are removed, and removing them again is done', () => {
-    using lab = setUp();
+    using lab = createLab();
+    setUp(lab);
     const kept = routeOver(lab, { destination: farther, via: near });
     const gone = routeOver(lab, { destination: far, via: near });
     lab.hostNet.changeRoutes({ add: [kept, gone], remove: [] });
@@ -78,7 +78,8 @@ function describeFamily(family: (typeof families)[number], createLab: () => Host
   });
 
   test('get a new next hop by being added with it', () => {
-    using lab = setUp();
+    using lab = createLab();
+    setUp(lab);
     const old = routeOver(lab, { destination: far, via: near });
     const moved = { ...old, via: other };
     lab.hostNet.changeRoutes({ add: [old], remove: [] });
@@ -90,7 +91,8 @@ function describeFamily(family: (typeof families)[number], createLab: () => Host
   });
 
   test('never replace or remove one that somebody else made', () => {
-    using lab = setUp();
+    using lab = createLab();
+    setUp(lab);
     const foreign = { destination: far, via: other, interfaceName: 'rail0' };
     lab.addForeignRoute(foreign);
     const before = lab.hostNet.routes({ protocol: STATIC });
@@ -106,7 +108,8 @@ function describeFamily(family: (typeof families)[number], createLab: () => Host
   });
 
   test('that the kernel refuses are named, and the others are made', () => {
-    using lab = setUp();
+    using lab = createLab();
+    setUp(lab);
     const good = routeOver(lab, { destination: far, via: near });
     const everything = { ...good, destination: family.everything };
     const nowhere = { ...good, destination: farther, interfaceIndex: 9999 };
@@ -124,7 +127,8 @@ function describeFamily(family: (typeof families)[number], createLab: () => Host
   });
 
   test('go when their NIC goes', () => {
-    using lab = setUp();
+    using lab = createLab();
+    setUp(lab);
     lab.hostNet.changeRoutes({
       add: [routeOver(lab, { destination: far, via: near })],
       remove: [],
@@ -134,7 +138,8 @@ function describeFamily(family: (typeof families)[number], createLab: () => Host
   });
 
   test('come in batches of any size, each with its own outcome', () => {
-    using lab = setUp();
+    using lab = createLab();
+    setUp(lab);
     const add = Array.from({ length: 500 }, (_, n) =>
       routeOver(lab, { destination: family.many(n), via: near }),
     );

@@ -7,6 +7,15 @@ import type { HostNetLab } from './lab.ts';
 /** A fresh host; `open` gives the back end under test for the namespace at a path. */
 export function createKernelLab(open: (netnsPath: string) => HostNet): HostNetLab {
   const world = new NetnsWorld();
+  try {
+    return createLabIn(world, open);
+  } catch (error) {
+    world[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function createLabIn(world: NetnsWorld, open: (netnsPath: string) => HostNet): HostNetLab {
   const host = world.addNetns('host');
   const wire = world.addNetns('wire');
   const pods = new Map<string, TestNetns>();
