@@ -40,6 +40,7 @@ test: setup build ## Run the tests that need no root and no other programs
 	@$(BUN) scripts/run-tests.ts unit $(ARGS)
 
 test-real: setup build ## Run the tests on real kernels, a real kube-apiserver, cnitool and a real cluster
+	@scripts/setup.sh real
 	@$(BUN) scripts/run-tests.ts real $(ARGS)
 
 test-cluster: setup build ## Run only the tests on the real two-node cluster

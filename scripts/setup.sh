@@ -1,24 +1,39 @@
 #!/usr/bin/env bash
 # Checks that the machine has the tools that the demo and the tests call, and installs them where that is possible
 # (Debian or Ubuntu, as root). Otherwise it names the command to type.
+#
+#   scripts/setup.sh         what every target needs; without it nothing can go on
+#   scripts/setup.sh real    also what the tests in a virtual machine need; without it they are skipped by name
 set -euo pipefail
 
-# tool:package, for what every target needs
-needed=(ip:iproute2 nsenter:util-linux unshare:util-linux)
+PATH=$PATH:/usr/sbin:/sbin
 
 missing=()
-for entry in "${needed[@]}"; do
-  command -v "${entry%%:*}" >/dev/null || [ -x "/usr/sbin/${entry%%:*}" ] || [ -x "/sbin/${entry%%:*}" ] ||
-    missing+=("${entry##*:}")
-done
-[ ${#missing[@]} -gt 0 ] || exit 0
+need() { command -v "$1" >/dev/null || missing+=("$2"); }
 
-mapfile -t packages < <(printf '%s\n' "${missing[@]}" | sort -u)
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  echo "installing: ${packages[*]}"
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
-else
-  echo "missing: ${packages[*]}. Type: sudo apt-get install ${packages[*]}" >&2
-  exit 1
+install_missing() { # required|optional
+  [ ${#missing[@]} -gt 0 ] || return 0
+  local packages
+  mapfile -t packages < <(printf '%s\n' "${missing[@]}" | sort -u)
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing: ${packages[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+  else
+    echo "missing: ${packages[*]}. Type: sudo apt-get install ${packages[*]}" >&2
+    [ "$1" = optional ]
+  fi
+  missing=()
+}
+
+need ip iproute2
+need nsenter util-linux
+need sysctl procps
+install_missing required
+
+if [ "${1:-}" = real ]; then
+  need qemu-system-x86_64 qemu-system-x86
+  need busybox busybox-static
+  ls /boot/vmlinuz-*-amd64 >/dev/null 2>&1 || missing+=(linux-image-amd64)
+  install_missing optional || true
 fi
