@@ -1,5 +1,5 @@
-// The controller's work while it leads: watch, queue, reconcile. Everything it remembers ends with the
-// term of leadership.
+// The controller's work while it leads: watch, queue, reconcile. Everything it remembers ends with
+// the term of leadership.
 import type { Core } from '../../core-wasm/index.ts';
 import { CONFIG_NAME } from '../shared/model/names.ts';
 import { type Clock, systemClock } from '../shared/platform/clock.ts';

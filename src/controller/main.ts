@@ -1,4 +1,5 @@
-// The controller as a process: environment, wiring, signals. Without leadership it only waits for it.
+// The controller as a process: environment, wiring, signals. Without leadership it only waits for
+// it.
 import { loadCore } from '../../core-wasm/index.ts';
 import { HEALTH_PORT, LEASE_NAME, OPERATOR_NAMESPACE } from '../shared/model/names.ts';
 import { systemClock } from '../shared/platform/clock.ts';
@@ -15,7 +16,9 @@ import { CNI_BIN_HOST_PATH, type ConfigDefaults } from './plan/daemon-config.ts'
 /** Put in by scripts/build.ts. */
 const version = process.env.MULTI_NIC_VERSION ?? 'development';
 const LEASE = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 };
-/** A candidate asks for the lease every few seconds; without an answer for so long it is of no use. */
+/**
+ * A candidate asks for the lease every few seconds; without an answer for so long it is of no use.
+ */
 const SILENCE_MS_MAX = 60_000;
 
 interface Settings {

@@ -1,5 +1,5 @@
-// Counters and gauges in the text format of Prometheus. Every series exists from the start, so that a
-// rate over it is right from the first event on.
+// Counters and gauges in the text format of Prometheus. Every series exists from the start, so that
+// a rate over it is right from the first event on.
 
 type Labels = Readonly<Record<string, string>>;
 

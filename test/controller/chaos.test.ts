@@ -1,5 +1,5 @@
-// Hosts that come and go, controllers that die and API servers that fail, in random order: at no moment
-// may two HostInterfaces hold one index, and in the end everybody has one.
+// Hosts that come and go, controllers that die and API servers that fail, in random order: at no
+// moment may two HostInterfaces hold one index, and in the end everybody has one.
 import { describe, expect, test } from 'bun:test';
 import { Random, seedTitle } from '../../core-wasm/test/random.ts';
 import type { HostInterface } from '../../src/shared/model/objects/host-interface.ts';

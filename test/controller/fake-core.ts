@@ -1,4 +1,5 @@
-// Address division by bigint, as an oracle for plans: slow, obvious, and independent of the WASM core.
+// Address division by bigint, as an oracle for plans: slow, obvious, and independent of the WASM
+// core.
 import { addressBits } from '../../src/shared/model/ip/address.ts';
 import { type Cidr, containsCidr, overlapsCidr } from '../../src/shared/model/ip/cidr.ts';
 

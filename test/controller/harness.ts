@@ -1,5 +1,5 @@
-// Test equipment: the controller against the embedded API server, in this process. Hosts are Nodes with
-// HostInterfaces that the test writes, as daemons would.
+// Test equipment: the controller against the embedded API server, in this process. Hosts are Nodes
+// with HostInterfaces that the test writes, as daemons would.
 import { type Core, loadCore } from '../../core-wasm/index.ts';
 import {
   type ControllerOptions,

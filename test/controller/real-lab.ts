@@ -1,5 +1,5 @@
-// Test equipment: a lab on a real kube-apiserver. One server serves several tests, so each starts by
-// taking everything away that the one before left.
+// Test equipment: a lab on a real kube-apiserver. One server serves several tests, so each starts
+// by taking everything away that the one before left.
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { ApiTarget } from '../../src/shared/platform/kube/api-target.ts';

@@ -158,7 +158,8 @@ describe.each([...states])('state $name', ({ name, network }) => {
     const written = await eventually('the CIDR object is back', () => lab.cidr(network));
     const stored = storedCidr(name);
     if (name === '03-host-subnet') {
-      // Interface indices number the entries there and are in no pool; they are given anew, in order.
+      // Interface indices number the entries there and are in no pool; they are given anew, in
+      // order.
       expect(written.spec.cidr.map(({ hosts }) => hosts)).toEqual(
         stored.cidr.map(({ hosts }) => hosts),
       );

@@ -29,7 +29,9 @@ export function readState(state: StateName, kind: string): StoredObject[] {
   return v.parse(StoredList, JSON.parse(text)).items;
 }
 
-/** What a fresh cluster has before any controller: namespaces, nodes, host interfaces, the network. */
+/**
+ * What a fresh cluster has before any controller: namespaces, nodes, host interfaces, the network.
+ */
 export async function seedInput(lab: Lab, state: StateName): Promise<void> {
   await seedNamespaces(lab, state);
   await createAll(lab, kinds.NODES, readState(state, 'nodes'));

@@ -1,5 +1,5 @@
-// Brings the indices of a network from plan to effect: the ledger by one conditional write, and only
-// then the hosts (design D6).
+// Brings the indices of a network from plan to effect: the ledger by one conditional write, and
+// only then the hosts (design D6).
 import type { IndexInput, IndexNetwork } from '../plan/index-input.ts';
 import { type IndexPlan, planIndices } from '../plan/indices.ts';
 import { formatLedger, isSameDivision, type Ledger } from '../plan/ledger.ts';
@@ -16,7 +16,9 @@ import { readLedger, writeLedger } from './ledger-store.ts';
 import type { NetworkMemory } from './network-memory.ts';
 import { publishHosts } from './publish-hosts.ts';
 
-/** So many hosts are claimed before they are published: the most that a crash leaves without owner. */
+/**
+ * So many hosts are claimed before they are published: the most that a crash leaves without owner.
+ */
 const HOSTS_PER_ROUND = 256;
 const ATTEMPTS_MAX = 5;
 /** A bit without owner is given back after so many lease durations. */
@@ -91,7 +93,10 @@ function planNow(
   return { plan, problems: [...observation.problems, ...plan.problems] };
 }
 
-/** A ledger of a namesake counts as long as it is about the same division; pods may have outlived it. */
+/**
+ * A ledger of a namesake counts as long as it is about the same division; pods may have outlived
+ * it.
+ */
 function usableLedger(view: LedgerView | undefined, division: IndexNetwork): Ledger | undefined {
   if (view === undefined || !view.reading.ok) return undefined;
   const { ledger } = view.reading;

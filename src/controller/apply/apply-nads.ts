@@ -1,5 +1,5 @@
-// Brings the NetworkAttachmentDefinitions of a network to what is planned, namespace by namespace; one
-// that fails does not stop the others, and none fails in silence (W-52).
+// Brings the NetworkAttachmentDefinitions of a network to what is planned, namespace by namespace;
+// one that fails does not stop the others, and none fails in silence (W-52).
 import { isKubeError } from '../../shared/platform/kube/errors.ts';
 import { NET_ATTACH_DEFS } from '../../shared/platform/kube/resource.ts';
 import { messageWithCauses } from '../../shared/platform/log.ts';
@@ -91,7 +91,9 @@ async function applyOne(
   }
 }
 
-/** An object of that name which the watch does not see: ours without its label, or somebody else's. */
+/**
+ * An object of that name which the watch does not see: ours without its label, or somebody else's.
+ */
 async function takeUnlabelled(
   context: ControllerContext,
   { networkName, template }: NadTarget,
@@ -152,7 +154,8 @@ function toOutcome(o: {
     return { finding: finding('WriteFailed', message), afterMs: RETRY_MS };
   }
   if (o.foreign.length > 0) {
-    const message = `a NetworkAttachmentDefinition of that name that is not ours is in ${listNames(o.foreign)}`;
+    const where = listNames(o.foreign);
+    const message = `a NetworkAttachmentDefinition of that name is not ours in ${where}`;
     return { finding: finding('ForeignNad', message), afterMs: RETRY_MS };
   }
   const absent = o.absent.length === 0 ? '' : `; no such namespace: ${listNames(o.absent)}`;

@@ -1,5 +1,5 @@
-// What the effects work with, and what the leader remembers of a network between two runs. All of it
-// lives as long as one term of leadership.
+// What the effects work with, and what the leader remembers of a network between two runs. All of
+// it lives as long as one term of leadership.
 import type { Core } from '../../../core-wasm/index.ts';
 import type { Clock } from '../../shared/platform/clock.ts';
 import type { KubeClient } from '../../shared/platform/kube/client.ts';

@@ -17,7 +17,10 @@ import type { ControllerContext } from './context.ts';
 import { deleteWithFinalizer, removeFinalizer } from './finalizers.ts';
 import type { NetworkMemory } from './network-memory.ts';
 
-/** A large copy is written at most this often: while hosts join in numbers nobody needs each version. */
+/**
+ * A large copy is written at most this often: while hosts join in numbers nobody needs each
+ * version.
+ */
 const QUIET_MS = 5_000;
 const LARGE_BYTES = 32_768;
 
@@ -100,7 +103,9 @@ function quietMs(context: ControllerContext, memory: NetworkMemory): number {
   return Math.max(memory.cidrWrittenMs + QUIET_MS - context.clock.monotonic(), 0);
 }
 
-/** With hostBlock 0 the original gave one block to many hosts; only its copy says which (state 04). */
+/**
+ * With hostBlock 0 the original gave one block to many hosts; only its copy says which (state 04).
+ */
 function isContested({ definition, problems }: CidrTarget): boolean {
   const isShared =
     definition.hostBits === 0 && problems.some(({ kind }) => kind === 'host-block-zero');

@@ -1,5 +1,5 @@
-// Finalizers: ours on networks, and those of the original, which nobody else will ever take away. Only
-// metadata is written, and only on the version that was seen (W-44, W-45).
+// Finalizers: ours on networks, and those of the original, which nobody else will ever take away.
+// Only metadata is written, and only on the version that was seen (W-44, W-45).
 import { isKubeError } from '../../shared/platform/kube/errors.ts';
 import type { Resource } from '../../shared/platform/kube/resource.ts';
 import type { Head } from '../watch/views.ts';
@@ -38,7 +38,9 @@ async function setFinalizers<T>(
   return await context.client.patch(o.resource, { name }, patch, { signal: o.signal });
 }
 
-/** Deletes exactly this object, and takes the original's finalizer away if that is what keeps it. */
+/**
+ * Deletes exactly this object, and takes the original's finalizer away if that is what keeps it.
+ */
 export async function deleteWithFinalizer<T>(
   context: ControllerContext,
   o: { resource: Resource<T>; head: Head; finalizer: string; signal: AbortSignal },

@@ -1,8 +1,8 @@
 // Effects on many objects at once, but not on too many.
 
 /**
- * Runs `work` on every item, at most `limit` at a time, and visits all of them whatever fails. Returns
- * the failures in the order of the items.
+ * Runs `work` on every item, at most `limit` at a time, and visits all of them whatever fails.
+ * Returns the failures in the order of the items.
  */
 export async function forEachLimited<T>(
   items: readonly T[],

@@ -1,4 +1,5 @@
-// The ledger's ConfigMap: read, and written only under the condition that it is still as it was read.
+// The ledger's ConfigMap: read, and written only under the condition that it is still as it was
+// read.
 import { LEDGER_KEY, LEDGER_NAME_PREFIX } from '../../shared/model/names.ts';
 import { isKubeError } from '../../shared/platform/kube/errors.ts';
 import { CONFIG_MAPS } from '../../shared/platform/kube/resource.ts';

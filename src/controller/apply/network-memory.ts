@@ -1,5 +1,5 @@
-// What the leader remembers of one network: claims that are perhaps not published yet, and since when
-// a bit of the ledger has had no owner.
+// What the leader remembers of one network: claims that are perhaps not published yet, and since
+// when a bit of the ledger has had no owner.
 import type { HostIndices } from '../plan/indices.ts';
 import type { Ledger } from '../plan/ledger.ts';
 
@@ -21,7 +21,9 @@ export class NetworkMemory {
     return new Set(old.map(([key]) => key));
   }
 
-  /** Takes note of the bits that have no owner now; one that had an owner in between starts anew. */
+  /**
+   * Takes note of the bits that have no owner now; one that had an owner in between starts anew.
+   */
   noteOrphans(keys: readonly string[], nowMs: number): void {
     this.#orphans = new Map(keys.map((key) => [key, this.#orphans.get(key) ?? nowMs]));
   }
@@ -32,7 +34,9 @@ export class NetworkMemory {
     return Math.max(Math.min(...this.#orphans.values()) + ageMs - nowMs, 0) + 1;
   }
 
-  /** Before publishing: from now on a host's index may be published, whatever the answer will be. */
+  /**
+   * Before publishing: from now on a host's index may be published, whatever the answer will be.
+   */
   notePending({ hostName, indices }: HostIndices, published: ReadonlyMap<string, number>): void {
     const added = indices.filter(({ netAddress }) => !published.has(netAddress));
     if (added.length === 0) return;

@@ -38,7 +38,10 @@ export async function publishHosts(
   if (first !== undefined) throw first.error;
 }
 
-/** Takes the network's entry out of every HostInterface. Throws the first failure after all were tried. */
+/**
+ * Takes the network's entry out of every HostInterface. Throws the first failure after all were
+ * tried.
+ */
 export async function unpublishNetwork(
   context: ControllerContext,
   networkName: string,
@@ -57,8 +60,8 @@ export async function unpublishNetwork(
 }
 
 /**
- * Changes the list of networks of a host by `change`, which says undefined when nothing is to do, on
- * its newest version. False when the HostInterface is gone.
+ * Changes the list of networks of a host by `change`, which says undefined when nothing is to do,
+ * on its newest version. False when the HostInterface is gone.
  */
 async function changeNetworks(
   context: ControllerContext,

@@ -101,8 +101,8 @@ function isApplied(
 }
 
 /**
- * Replaces a DaemonSet of the original as a whole and resets who manages its fields. Otherwise what the
- * original once set, such as `privileged`, would stay for ever although no Config says so.
+ * Replaces a DaemonSet of the original as a whole and resets who manages its fields. Otherwise what
+ * the original once set, such as `privileged`, would stay for ever although no Config says so.
  */
 async function takeOver(
   context: ControllerContext,

@@ -1,5 +1,5 @@
-// IPPools that somebody deleted and that the original's finalizer keeps. One that pods hold addresses
-// of stays until they are gone: it may be the only record of them (W-08).
+// IPPools that somebody deleted and that the original's finalizer keeps. One that pods hold
+// addresses of stays until they are gone: it may be the only record of them (W-08).
 import { IP_POOL_FINALIZER } from '../../shared/model/names.ts';
 import { IP_POOLS } from '../../shared/platform/kube/resource.ts';
 import type { Outcome } from '../../shared/platform/work-queue.ts';

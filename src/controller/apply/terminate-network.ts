@@ -1,5 +1,5 @@
-// Takes away what was made for a network that is being deleted or is gone, in an order in which no pod
-// loses an address: definitions first, then nothing until the last pod has gone, then the rest.
+// Takes away what was made for a network that is being deleted or is gone, in an order in which no
+// pod loses an address: definitions first, then nothing until the last pod has gone, then the rest.
 import { CIDR_FINALIZER, IP_POOL_FINALIZER } from '../../shared/model/names.ts';
 import { CIDRS, IP_POOLS } from '../../shared/platform/kube/resource.ts';
 import { isOwnNad } from '../plan/nads.ts';
@@ -99,7 +99,10 @@ function awaitPods(context: ControllerContext, networkName: string): Termination
   return waiting('PodsHoldAddresses', message, DRAIN_AGAIN_MS);
 }
 
-/** Without an index a daemon gives no address; what it gave just before shows in its pools a moment later. */
+/**
+ * Without an index a daemon gives no address; what it gave just before shows in its pools a moment
+ * later.
+ */
 async function unpublish(
   context: ControllerContext,
   networkName: string,

@@ -23,8 +23,8 @@ export interface AcceptanceInput {
 export interface Acceptance {
   readonly finding: NetworkFinding;
   /**
-   * `full`: serve it. `adopt`: keep what hosts have, give nothing new. `hold`: change nothing but the
-   * status.
+   * `full`: serve it. `adopt`: keep what hosts have, give nothing new. `hold`: change nothing but
+   * the status.
    */
   readonly mode: 'full' | 'adopt' | 'hold';
 }

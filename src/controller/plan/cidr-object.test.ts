@@ -1,3 +1,4 @@
+// The CIDR object as it is written, and older records as they are read.
 import { describe, expect, test } from 'bun:test';
 import { parseCidr } from '../../shared/model/ip/cidr.ts';
 import type { CidrHost, CidrObjectSpec } from '../../shared/model/objects/cidr-object.ts';

@@ -1,6 +1,6 @@
-// The CIDR object of a network in the original's shape: a readable copy of the division for tools and
-// for taking a cluster over. Nothing of ours depends on it (design D6), so it is left out when the API
-// server could not store it (W-70).
+// The CIDR object of a network in the original's shape: a readable copy of the division for tools
+// and for taking a cluster over. Nothing of ours depends on it (design D6), so it is left out when
+// the API server could not store it (W-70).
 
 import { formatCidr } from '../../shared/model/ip/cidr.ts';
 import type {
@@ -86,7 +86,10 @@ function compareHosts(a: CidrHost, b: CidrHost): number {
   return a.hostIndex - b.hostIndex || compareText(a.hostName, b.hostName);
 }
 
-/** Whether two specs say the same, whatever the order of entries and keys (the order has no meaning). */
+/**
+ * Whether two specs say the same, whatever the order of entries and keys (the order has no
+ * meaning).
+ */
 export function isSameCidr(a: CidrObjectSpec, b: CidrObjectSpec): boolean {
   return canonical(a) === canonical(b);
 }

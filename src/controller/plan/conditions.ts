@@ -13,8 +13,8 @@ export interface Finding {
 const MESSAGE_CHARS_MAX = 4096;
 
 /**
- * The conditions that `findings` make of the previous ones. A transition time stays while the status
- * stays; the result is in the order of `findings`, and conditions of other authors follow.
+ * The conditions that `findings` make of the previous ones. A transition time stays while the
+ * status stays; the result is in the order of `findings`, and conditions of other authors follow.
  */
 export function mergeConditions(
   previous: readonly Condition[],

@@ -1,9 +1,11 @@
-// The Config that is created where there is none, and what a Config means for networks. Only the one
-// of the fixed name counts (W-84).
+// The Config that is created where there is none, and what a Config means for networks. Only the
+// one of the fixed name counts (W-84).
 import { CNI_TYPE, CONFIG_NAME, DAEMON_PORT, IPAM_TYPE } from '../../shared/model/names.ts';
 import type { DaemonConfig } from '../../shared/model/objects/config.ts';
 
-/** Where the daemon's pod sees the host's CNI directory: the path that the original's Configs use. */
+/**
+ * Where the daemon's pod sees the host's CNI directory: the path that the original's Configs use.
+ */
 export const CNI_BIN_MOUNT_PATH = '/host/opt/cni/bin';
 export const CNI_BIN_HOST_PATH = '/opt/cni/bin';
 
@@ -64,7 +66,7 @@ export function refuseConfig(
   }
   const { image } = config.spec.daemon;
   if (ORIGINAL_IMAGE.test(image)) {
-    const message = `${image} is the original's daemon, which runs on as it is; set daemon.image to ours`;
+    const message = `${image} is the original's daemon and runs on; set daemon.image to ours`;
     return { reason: 'OriginalImage', message };
   }
   return undefined;

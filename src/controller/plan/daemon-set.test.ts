@@ -1,3 +1,4 @@
+// What a Config becomes: refusals, defaults and the DaemonSet.
 import { describe, expect, test } from 'bun:test';
 import * as v from 'valibot';
 import { DaemonConfig } from '../../shared/model/objects/config.ts';

@@ -1,5 +1,5 @@
-// The DaemonSet that a Config describes. What the Config says is honoured; what it leaves open gets the
-// least rights that the daemon can work with. Applied by server-side apply as a whole.
+// The DaemonSet that a Config describes. What the Config says is honoured; what it leaves open gets
+// the least rights that the daemon can work with. Applied by server-side apply as a whole.
 import { DAEMON_APP, DAEMON_APP_LABEL, STATE_PATH } from '../../shared/model/names.ts';
 import type { DaemonConfig, DaemonSpec } from '../../shared/model/objects/config.ts';
 import { CNI_BIN_HOST_PATH, CNI_BIN_MOUNT_PATH } from './daemon-config.ts';
@@ -27,7 +27,10 @@ export interface RenderedDaemonSet {
   readonly rendered: string;
 }
 
-/** The object to apply. Its metadata names the Config as owner, so deleting that deletes it (W-84, W-87). */
+/**
+ * The object to apply. Its metadata names the Config as owner, so deleting that deletes it (W-84,
+ * W-87).
+ */
 export function renderDaemonSet(config: DaemonConfig, o: { namespace: string }): RenderedDaemonSet {
   const { daemon } = config.spec;
   const spec = {

@@ -1,3 +1,4 @@
+// Which of two overlapping networks gives way.
 import { describe, expect, test } from 'bun:test';
 import { parseCidr } from '../../shared/model/ip/cidr.ts';
 import { type Footprint, planOverlaps } from './footprints.ts';

@@ -18,7 +18,10 @@ export interface Overlap {
   readonly block: string;
 }
 
-/** Network name -> what it overlaps with. Networks in use come first, then the earlier, then by name. */
+/**
+ * Network name -> what it overlaps with. Networks in use come first, then the earlier, then by
+ * name.
+ */
 export function planOverlaps(footprints: readonly Footprint[]): ReadonlyMap<string, Overlap> {
   const ordered = [...footprints].sort(
     (a, b) =>

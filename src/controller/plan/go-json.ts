@@ -1,5 +1,5 @@
-// JSON as the original's serialiser writes it: map keys in order at every level, and `<`, `>`, `&` and
-// two line separators escaped. Users compare NADs byte by byte (spec api 4.2).
+// JSON as the original's serialiser writes it: map keys in order at every level, and `<`, `>`, `&`
+// and two line separators escaped. Users compare NADs byte by byte (spec api 4.2).
 
 const ESCAPES: Readonly<Record<string, string>> = {
   '<': '\\u003c',

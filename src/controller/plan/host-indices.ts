@@ -1,5 +1,5 @@
-// Giving host indices to hosts that have none: hosts by name, in each net address above the greatest
-// index in use and then in the gaps, never in an excluded block (spec api 2.8).
+// Giving host indices to hosts that have none: hosts by name, in each net address above the
+// greatest index in use and then in the gaps, never in an excluded block (spec api 2.8).
 import { type Cidr, parseCidr } from '../../shared/model/ip/cidr.ts';
 import type { IndexHost } from './host-claims.ts';
 import {

@@ -1,4 +1,5 @@
-// The list of networks in a HostInterface's status, with the entry of one network merged in or taken out.
+// The list of networks in a HostInterface's status, with the entry of one network merged in or
+// taken out.
 import type { HostNetwork } from '../../shared/model/objects/host-interface.ts';
 import type { HostIndices } from './indices.ts';
 

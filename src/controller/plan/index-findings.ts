@@ -19,7 +19,10 @@ const REASONS: Readonly<Record<Problem['kind'], string>> = {
   'record-unreadable': 'RecordUnreadable',
 };
 
-/** Problems that records of equal rank have with each other: the records are kept for whoever decides. */
+/**
+ * Problems that records of equal rank have with each other: the records are kept for whoever
+ * decides.
+ */
 const CONTRADICTIONS: ReadonlySet<Problem['kind']> = new Set([
   'index-conflict',
   'records-disagree',

@@ -26,7 +26,9 @@ export interface IndexInput {
   readonly hosts: readonly IndexHost[];
   readonly hostRecords: readonly IndexRecord[];
   readonly gone: ReadonlySet<string>;
-  /** Claimed in the ledger by this leader and perhaps not published: host -> net address -> index. */
+  /**
+   * Claimed in the ledger by this leader and perhaps not published: host -> net address -> index.
+   */
   readonly pending: ReadonlyMap<string, ReadonlyMap<string, number>>;
   /** Bits (`toBitKey`) without owner that may be given back now. */
   readonly freeable: ReadonlySet<string>;
@@ -36,7 +38,10 @@ export interface IndexInput {
   readonly assignHostsMax: number;
 }
 
-/** One net address on its way to its next state. `net.hosts`, `owned` and `given` are filled in place. */
+/**
+ * One net address on its way to its next state. `net.hosts`, `owned` and `given` are filled in
+ * place.
+ */
 export interface NetWork {
   readonly net: LedgerNet;
   /** Indices that somebody owns. */

@@ -1,6 +1,7 @@
 // Planning of a network's indices: the ledger as it must be, and which hosts have to be told what.
-// Pure and deterministic. An index once given is kept (design D5), new ones follow a fixed order, and
-// what cannot be given is a named problem. The ledger is written before anything is published (D6).
+// Pure and deterministic. An index once given is kept (design D5), new ones follow a fixed order,
+// and what cannot be given is a named problem. The ledger is written before anything is published
+// (D6).
 import {
   collectHostClaims,
   type HostClaims,
@@ -117,7 +118,8 @@ function claimNet(context: Context, net: LedgerNet, problems: Problem[]): NetWor
   problems.push(...claims.problems);
   const { owned, blocked } = claims;
   for (const index of owned) net.hosts.add(index);
-  // A write that timed out may still have published a pending index: its bit stays whatever records say.
+  // A write that timed out may still have published a pending index: its bit stays whatever records
+  // say.
   const pendingIndices = new Set(
     [...input.pending.values()].map((indices) => indices.get(net.netAddress)),
   );
@@ -133,7 +135,10 @@ function claimNet(context: Context, net: LedgerNet, problems: Problem[]): NetWor
   return { net, owned, blocked, given };
 }
 
-/** Claims of this leader that are still good: the host is there, without an index, and the bit is set. */
+/**
+ * Claims of this leader that are still good: the host is there, without an index, and the bit is
+ * set.
+ */
 function pendingIn(context: Context, net: LedgerNet, claims: HostClaims): [string, number][] {
   const pending: [string, number][] = [];
   for (const [hostName, indices] of context.input.pending) {

@@ -1,5 +1,5 @@
-// Which interface index each net address has. Indices once given stay while a host has the net address
-// or an index in it; new ones are the lowest that are free (spec api 2.4, 2.7; W-24, W-25).
+// Which interface index each net address has. Indices once given stay while a host has the net
+// address or an index in it; new ones are the lowest that are free (spec api 2.4, 2.7; W-24, W-25).
 import type { Cidr } from '../../shared/model/ip/cidr.ts';
 import { createIndexCheck, type IndexCore, indexLast, takeFirstGap } from './index-core.ts';
 import { IndexSet } from './index-set.ts';
@@ -67,7 +67,10 @@ function distinct<T>(values: readonly T[]): T[] {
   return [...new Set(values)];
 }
 
-/** Gives an interface index to each of `wanted` that has none yet. Returns the nets with the new ones. */
+/**
+ * Gives an interface index to each of `wanted` that has none yet. Returns the nets with the new
+ * ones.
+ */
 export function assignInterfaces(
   core: IndexCore,
   o: {

@@ -1,5 +1,5 @@
-// The laws of planning (style 6) over random worlds: hosts come, go and change their NICs, excludes and
-// modes change, claims are lost between the ledger and publishing.
+// The laws of planning (style 6) over random worlds: hosts come, go and change their NICs, excludes
+// and modes change, claims are lost between the ledger and publishing.
 import { describe, expect, test } from 'bun:test';
 import { type Cidr, loadCore } from '../../../core-wasm/index.ts';
 import { Random, seedTitle } from '../../../core-wasm/test/random.ts';

@@ -7,7 +7,10 @@ import { IndexSet } from './index-set.ts';
 
 /** What the indices were given for. Another division would move every pod block. */
 export interface Division {
-  /** `spec.subnet` in canonical text, blocks of two families joined by a comma; '' is host-subnet mode. */
+  /**
+   * `spec.subnet` in canonical text, blocks of two families joined by a comma; '' is host-subnet
+   * mode.
+   */
   readonly subnet: string;
   readonly interfaceBits: number;
   readonly hostBits: number;
@@ -83,7 +86,9 @@ export function isSameDivision(a: Division, b: Division): boolean {
   return a.subnet === b.subnet && a.interfaceBits === b.interfaceBits && a.hostBits === b.hostBits;
 }
 
-/** Whether indices given for `from` mean the same addresses in `to`. A second family may be added. */
+/**
+ * Whether indices given for `from` mean the same addresses in `to`. A second family may be added.
+ */
 export function isExtendedDivision(from: Division, to: Division): boolean {
   const isExtended = from.subnet !== '' && to.subnet.startsWith(`${from.subnet},`);
   return isSameDivision(isExtended ? { ...from, subnet: to.subnet } : from, to);

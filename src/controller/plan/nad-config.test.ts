@@ -1,3 +1,4 @@
+// NAD configurations byte for byte, and the table of plugins.
 import { describe, expect, test } from 'bun:test';
 import { sortKeys, toGoJson } from './go-json.ts';
 import { formatNadConfig } from './nad-config.ts';

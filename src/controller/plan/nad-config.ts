@@ -1,5 +1,5 @@
-// The text of `spec.config` of a NetworkAttachmentDefinition, byte for byte as the original writes it
-// for the same network (spec api 4.2).
+// The text of `spec.config` of a NetworkAttachmentDefinition, byte for byte as the original writes
+// it for the same network (spec api 4.2).
 import { NAD_CNI_VERSION } from '../../shared/model/names.ts';
 import { sortKeys, toGoJson } from './go-json.ts';
 

@@ -1,3 +1,4 @@
+// Which definitions are created, changed, deleted or left alone.
 import { describe, expect, test } from 'bun:test';
 import { type NadTemplate, type NadView, planNads, toNad } from './nads.ts';
 

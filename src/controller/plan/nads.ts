@@ -48,7 +48,9 @@ export interface NadPlan {
 /** Annotations that we set on NADs; one that the plugin no longer yields is taken away. */
 const OWN_ANNOTATIONS: readonly string[] = [RESOURCE_NAME_ANNOTATION];
 
-/** Ours: made for this network, or labelled by us and owned by nobody (the original before v1.2.8). */
+/**
+ * Ours: made for this network, or labelled by us and owned by nobody (the original before v1.2.8).
+ */
 export function isOwnNad(nad: NadView, networkName: string): boolean {
   const ownedByNetwork = nad.owners.some(
     (owner) => owner.kind === 'MultiNicNetwork' && owner.name === networkName,

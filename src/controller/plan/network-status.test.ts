@@ -1,3 +1,4 @@
+// What the status of a network says, and when it is written.
 import { describe, expect, test } from 'bun:test';
 import type { MultiNicNetworkStatus } from '../../shared/model/objects/multi-nic-network.ts';
 import { planAcceptance } from './acceptance.ts';

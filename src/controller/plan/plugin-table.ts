@@ -1,5 +1,6 @@
-// What each `plugin.type` becomes in a NetworkAttachmentDefinition: one row per type. An argument that a
-// row does not know, or a value that it does not accept, is refused with a message (design D10, W-64).
+// What each `plugin.type` becomes in a NetworkAttachmentDefinition: one row per type. An argument
+// that a row does not know, or a value that it does not accept, is refused with a message (design
+// D10, W-64).
 
 /** `spec.plugin` of a network. */
 export interface PluginSpec {
@@ -60,7 +61,10 @@ function oneOf(...values: readonly string[]): ArgumentRule {
   };
 }
 
-/** `delegate` is ours: it forces the reference plugin where the daemon would make the link itself (D7). */
+/**
+ * `delegate` is ours: it forces the reference plugin where the daemon would make the link itself
+ * (D7).
+ */
 const table: Readonly<Record<string, PluginRow>> = {
   ipvlan: { args: { master: anyText, mode: oneOf('l2', 'l3', 'l3s'), mtu, delegate: flag } },
   macvlan: {

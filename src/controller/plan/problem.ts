@@ -64,28 +64,43 @@ export function listNames(names: readonly string[]): string {
 
 /** One sentence for conditions and logs. */
 export function describeProblem(problem: Problem): string {
+  const hosts = 'hosts' in problem ? listNames(problem.hosts) : '';
   switch (problem.kind) {
-    case 'interface-indices-exhausted':
-      return `no interface index is left for ${listNames(problem.netAddresses)}: raise interfaceBlock`;
+    case 'interface-indices-exhausted': {
+      const nets = listNames(problem.netAddresses);
+      return `no interface index is left for ${nets}: raise interfaceBlock`;
+    }
     case 'host-indices-exhausted':
-      return `no host index is left in ${problem.netAddress} for ${listNames(problem.hosts)}`;
+      return `no host index is left in ${problem.netAddress} for ${hosts}`;
     case 'host-block-zero':
-      return `hostBlock is 0, so ${problem.netAddress} serves one host only, not ${listNames(problem.hosts)}`;
+      return `hostBlock is 0, so ${problem.netAddress} serves one host only, not ${hosts}`;
     case 'index-conflict':
-      return `host index ${problem.hostIndex} in ${problem.netAddress} is recorded for ${listNames(problem.hosts)} (${problem.sources.join(', ')})`;
-    case 'records-disagree':
-      return `records give ${problem.hostName} the host indices ${problem.indices.join(' and ')} in ${problem.netAddress}`;
+      return `${place(problem)} is recorded for ${hosts} (${problem.sources.join(', ')})`;
+    case 'records-disagree': {
+      const { hostName, indices, netAddress } = problem;
+      return `records give ${hostName} the host indices ${indices.join(' and ')} in ${netAddress}`;
+    }
     case 'index-held-twice':
-      return `host index ${problem.hostIndex} in ${problem.netAddress} is published for ${listNames(problem.hosts)}`;
+      return `${place(problem)} is published for ${hosts}`;
     case 'index-outside':
-      return `host index ${problem.hostIndex} of ${problem.hostName} in ${problem.netAddress} is outside the division`;
-    case 'interface-conflict':
-      return `interface indices ${problem.interfaceIndices.join(', ')} are recorded for ${listNames(problem.netAddresses)} in contradiction`;
+      return `${place(problem)} of ${problem.hostName} is outside the division`;
+    case 'interface-conflict': {
+      const nets = listNames(problem.netAddresses);
+      const indices = problem.interfaceIndices.join(', ');
+      return `records give the interface indices ${indices} to ${nets} in contradiction`;
+    }
     case 'block-excluded':
-      return `excludeCIDRs covers the blocks that ${listNames(problem.hosts)} hold in ${problem.netAddress}: they keep the index and get no more addresses`;
+      return (
+        `excludeCIDRs covers the blocks of ${hosts} in ${problem.netAddress}: ` +
+        'they keep the index and give no more addresses'
+      );
     case 'net-too-small':
       return `${problem.netAddress} has no room for ${problem.hostBits} host bits`;
     case 'record-unreadable':
       return `${problem.record} does not fit the division of the network`;
   }
+}
+
+function place(o: { readonly netAddress: string; readonly hostIndex: number }): string {
+  return `host index ${o.hostIndex} in ${o.netAddress}`;
 }

@@ -1,5 +1,6 @@
-// Reads older records of indices: the CIDR object and the IPPools of a network, as the original or we
-// ourselves wrote them. A podCIDR is what pods have addresses of, so it decides over index numbers.
+// Reads older records of indices: the CIDR object and the IPPools of a network, as the original or
+// we ourselves wrote them. A podCIDR is what pods have addresses of, so it decides over index
+// numbers.
 import { addressBits } from '../../shared/model/ip/address.ts';
 import { type Cidr, parseCidr } from '../../shared/model/ip/cidr.ts';
 import type { CidrObjectSpec } from '../../shared/model/objects/cidr-object.ts';
@@ -25,7 +26,10 @@ export interface Records {
 
 export type BlockNetwork = Pick<IndexNetwork, 'subnets' | 'interfaceBits' | 'hostBits'>;
 
-/** Position of `block` among the blocks of its length in `parent`; undefined when it is none of them. */
+/**
+ * Position of `block` among the blocks of its length in `parent`; undefined when it is none of
+ * them.
+ */
 export function indexOfBlock(parent: Cidr, block: Cidr, bits: number): number | undefined {
   if (parent.family !== block.family || block.prefix !== parent.prefix + bits) return undefined;
   const size = BigInt(addressBits[block.family] - block.prefix);
@@ -84,7 +88,7 @@ export function readPools(
     }
     const known = place.netAddress ?? o.netAddressAt(place.interfaceIndex);
     const netAddress = known ?? o.netAddressOf(pool.hostName, pool.interfaceName);
-    if (netAddress === undefined) continue; // the NIC is unknown, and with it which hosts share its blocks
+    if (netAddress === undefined) continue; // whose blocks these are is not known either
     if (known === undefined) interfaces.push({ netAddress, interfaceIndex: place.interfaceIndex });
     const { hostName } = pool;
     const { hostIndex } = place;
@@ -111,7 +115,10 @@ function placeOf(network: BlockNetwork, pool: PoolRecord): Place | undefined {
   return { netAddress: isHostSubnetMode ? pool.vlanCidr : undefined, interfaceIndex, hostIndex };
 }
 
-/** From the block where a subnet is divided; as recorded in host-subnet mode, where it divides nothing. */
+/**
+ * From the block where a subnet is divided; as recorded in host-subnet mode, where it divides
+ * nothing.
+ */
 function interfaceIndexOf(network: BlockNetwork, vlan: Cidr, recorded: number): number | undefined {
   if (network.subnets.length === 0) return recorded;
   for (const subnet of network.subnets) {

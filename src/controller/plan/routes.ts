@@ -1,6 +1,6 @@
-// What the original's `routeStatus` says, from what the daemons report of themselves. Daemons set their
-// own routes (design D4); the controller only counts. A host that does not report is Unknown, never
-// Success (W-46, W-47, W-58).
+// What the original's `routeStatus` says, from what the daemons report of themselves. Daemons set
+// their own routes (design D4); the controller only counts. A host that does not report is Unknown,
+// never Success (W-46, W-47, W-58).
 import { listNames } from './problem.ts';
 
 export type RouteStatus = 'N/A' | 'WaitForRoutes' | 'Unknown' | 'Success' | 'Failed';

@@ -36,7 +36,9 @@ export function observeHosts(world: World, network: NetworkView): Observation {
   return { hosts, hostRecords: [], interfaceRecords: interfaceIndices, gone, problems: [] };
 }
 
-/** With every other record there is: the CIDR object, IPPools, and HostInterfaces that went away. */
+/**
+ * With every other record there is: the CIDR object, IPPools, and HostInterfaces that went away.
+ */
 export function observeRecords(
   world: World,
   o: { network: NetworkView; division: IndexNetwork; ledger: Ledger | undefined },
@@ -74,7 +76,9 @@ export function observeRecords(
   };
 }
 
-/** What was published for hosts whose HostInterface is not there at present, or never will be again. */
+/**
+ * What was published for hosts whose HostInterface is not there at present, or never will be again.
+ */
 function departedRecords(world: World, network: NetworkView): IndexRecord[] {
   const lost = [...world.gone().values()].flatMap((view) => view ?? []);
   return [...world.departed(), ...lost].flatMap((view) =>

@@ -1,5 +1,5 @@
-// What a network's definition means in this cluster: read once per version of the object, and compared
-// with what other networks and the hosts use.
+// What a network's definition means in this cluster: read once per version of the object, and
+// compared with what other networks and the hosts use.
 import { addressBits, parseAddress } from '../../shared/model/ip/address.ts';
 import {
   type Cidr,
@@ -89,7 +89,9 @@ function blocksOf(world: World, definition: NetworkDefinition): readonly Cidr[] 
   return nets.flatMap((net) => parseCidr(net) ?? []);
 }
 
-/** Other users of the network's addresses that are not networks of ours: named, not refused (W-17). */
+/**
+ * Other users of the network's addresses that are not networks of ours: named, not refused (W-17).
+ */
 export function addressWarnings(world: World, definition: NetworkDefinition): string[] {
   if (definition.hostSubnetMode || !definition.managedIpam) return [];
   const { subnets } = definition;

@@ -1,5 +1,5 @@
-// A collection with our own latest writes on top, until the watch has caught up with them. Without it
-// every write would be planned, and refused as a conflict, once more.
+// A collection with our own latest writes on top, until the watch has caught up with them. Without
+// it every write would be planned, and refused as a conflict, once more.
 
 interface Versioned {
   readonly resourceVersion: string;
@@ -38,7 +38,10 @@ export class Overlay<P extends Versioned> {
     }
   }
 
-  /** What a write answered; `basedOn` is the version it was conditional on, undefined for a creation. */
+  /**
+   * What a write answered; `basedOn` is the version it was conditional on, undefined for a
+   * creation.
+   */
   put(key: string, value: P, basedOn: string | undefined): void {
     this.#writes.set(key, { basedOn, value });
   }

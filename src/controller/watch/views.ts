@@ -1,5 +1,6 @@
-// What the controller keeps of each object it watches. A projection throws on what it cannot read; the
-// collection then keeps the previous one, so an unreadable object is never taken for an absent one.
+// What the controller keeps of each object it watches. A projection throws on what it cannot read;
+// the collection then keeps the previous one, so an unreadable object is never taken for an absent
+// one.
 import * as v from 'valibot';
 import { canonicalCidr } from '../../shared/model/ip/cidr.ts';
 import {

@@ -1,5 +1,5 @@
-// Everything that the controller watches, projected, and which keys a change of it makes work for. No
-// decision is taken here: a change only enqueues.
+// Everything that the controller watches, projected, and which keys a change of it makes work for.
+// No decision is taken here: a change only enqueues.
 import { GENERATED_LABEL, LEDGER_NAME_PREFIX } from '../../shared/model/names.ts';
 import { type Clock, systemClock } from '../../shared/platform/clock.ts';
 import type { KubeClient } from '../../shared/platform/kube/client.ts';

@@ -1,0 +1,166 @@
+// What becomes of claims that were not published and of records that others left, contradictions among
+// them.
+import { describe, expect, test } from 'bun:test';
+import { IndexScene } from '../../../test/controller/index-scene.ts';
+
+const A = '10.242.0.0/24';
+const B = '10.242.1.0/24';
+
+describe('claims that were not published', () => {
+  const scene = (): IndexScene =>
+    new IndexScene({ subnet: '192.168.0.0/16', interfaceBits: 1, hostBits: 2 });
+
+  test('a bit without owner is an orphan and is not given to anybody', () => {
+    const world = scene().addHost('h0', A);
+    world.ledger = world.plan().ledger; // the leader died before it published
+    expect(world.step().orphans).toEqual([`${A}#0`]);
+    expect(world.indices(A)).toEqual([['h0', 1]]);
+  });
+
+  test('a freeable orphan is given back', () => {
+    const world = scene().addHost('h0', A);
+    world.ledger = world.plan().ledger;
+    world.step();
+    world.freeable.add(`${A}#0`);
+    world.step();
+    expect([...(world.ledger?.nets[0]?.hosts ?? [])]).toEqual([1]);
+  });
+
+  test('the leader that claimed an index publishes it when it tries again', () => {
+    const world = scene().addHost('h0', A);
+    world.ledger = world.plan().ledger;
+    world.pending.set('h0', new Map([[A, 0]]));
+    expect(world.step().orphans).toEqual([]);
+    expect(world.indices(A)).toEqual([['h0', 0]]);
+  });
+
+  test('a pending index stays reserved although a gone host left it', () => {
+    const world = scene().addHost('h0', A).addHost('h1', A);
+    world.step();
+    world.removeHost('h1');
+    world.addHost('h2', A);
+    world.pending.set('h2', new Map([[A, 1]]));
+    world.hosts.delete('h2');
+    expect(world.step().orphans).toEqual([`${A}#1`]);
+  });
+
+  test('a published index that the ledger lacks is set there again', () => {
+    const world = scene().addHost('h0', A);
+    world.step();
+    world.ledger?.nets[0]?.hosts.delete(0);
+    world.addHost('h1', A).step();
+    expect(world.indices(A)).toEqual([
+      ['h0', 0],
+      ['h1', 1],
+    ]);
+  });
+});
+
+describe('adoption', () => {
+  const scene = (hostBits = 4): IndexScene =>
+    new IndexScene({ subnet: '192.168.0.0/16', interfaceBits: 1, hostBits });
+  const record = (hostName: string, hostIndex: number, source = 'CIDR') => ({
+    hostName,
+    netAddress: A,
+    hostIndex,
+    source,
+  });
+
+  test('records give hosts the indices they had', () => {
+    const world = scene().addHost('h0', A).addHost('h1', A).addHost('h2', A);
+    world.interfaceRecords = [{ netAddress: A, interfaceIndex: 1 }];
+    world.hostRecords = [record('h0', 5), record('h0', 5, 'IPPool'), record('h1', 3)];
+    world.step();
+    expect(world.interfaces()).toEqual({ [A]: 1 });
+    expect(world.indices(A)).toEqual([
+      ['h1', 3],
+      ['h0', 5],
+      ['h2', 6],
+    ]);
+  });
+
+  test('two hosts with one recorded index get none, and both are named', () => {
+    const world = scene().addHost('h0', A).addHost('h1', A).addHost('h2', A);
+    world.interfaceRecords = [{ netAddress: A, interfaceIndex: 0 }];
+    world.hostRecords = [record('h0', 2), record('h1', 2, 'IPPool x')];
+    expect(world.step().problems).toEqual([
+      {
+        kind: 'index-conflict',
+        netAddress: A,
+        hostIndex: 2,
+        hosts: ['h0', 'h1'],
+        sources: ['CIDR', 'IPPool x'],
+      },
+    ]);
+    expect(world.indices(A)).toEqual([['h2', 3]]);
+  });
+
+  test('a record against a published index blocks the host of the record only', () => {
+    const world = scene().addHost('h0', A).addHost('h1', A);
+    world.hosts.get('h0')?.published.set(A, 2);
+    world.interfaceRecords = [{ netAddress: A, interfaceIndex: 0 }];
+    world.hostRecords = [record('h1', 2)];
+    expect(world.step().problems).toMatchObject([{ kind: 'index-conflict', hosts: ['h0', 'h1'] }]);
+    expect(world.indices(A)).toEqual([['h0', 2]]);
+  });
+
+  test('records that disagree about one host give it nothing and reserve both', () => {
+    const world = scene().addHost('h0', A).addHost('h1', A);
+    world.interfaceRecords = [{ netAddress: A, interfaceIndex: 0 }];
+    world.hostRecords = [record('h0', 1), record('h0', 0, 'IPPool')];
+    expect(world.step().problems).toEqual([
+      { kind: 'records-disagree', netAddress: A, hostName: 'h0', indices: [0, 1] },
+    ]);
+    expect(world.indices(A)).toEqual([['h1', 2]]);
+  });
+
+  test('hostBlock 0 shared by several hosts is named as that (original state 04)', () => {
+    const world = scene(0).addHost('h0', A).addHost('h1', A);
+    world.interfaceRecords = [{ netAddress: A, interfaceIndex: 0 }];
+    world.hostRecords = [record('h0', 0), record('h1', 0)];
+    expect(world.step().problems).toEqual([
+      { kind: 'host-block-zero', netAddress: A, hosts: ['h0', 'h1'] },
+    ]);
+    expect(world.indices(A)).toEqual([]);
+  });
+
+  test('two published owners of one index both keep it and are named', () => {
+    const world = scene().addHost('h0', A).addHost('h1', A);
+    for (const name of ['h0', 'h1']) world.hosts.get(name)?.published.set(A, 2);
+    world.interfaceRecords = [{ netAddress: A, interfaceIndex: 0 }];
+    expect(world.step().problems).toEqual([
+      { kind: 'index-held-twice', netAddress: A, hostIndex: 2, hosts: ['h0', 'h1'] },
+    ]);
+  });
+
+  test('interface records in contradiction give no index to any of the net addresses', () => {
+    const world = scene().addHost('h0', A, B);
+    world.interfaceRecords = [
+      { netAddress: A, interfaceIndex: 0 },
+      { netAddress: B, interfaceIndex: 0 },
+    ];
+    expect(world.step().problems.map(({ kind }) => kind)).toEqual([
+      'interface-conflict',
+      'interface-conflict',
+    ]);
+    expect(world.interfaces()).toEqual({});
+  });
+
+  test('an index outside the division is refused', () => {
+    const world = scene(2).addHost('h0', A);
+    world.interfaceRecords = [{ netAddress: A, interfaceIndex: 0 }];
+    world.hostRecords = [record('h0', 4)];
+    expect(world.step().problems).toEqual([
+      { kind: 'index-outside', netAddress: A, hostName: 'h0', hostIndex: 4 },
+    ]);
+  });
+
+  test('an index recorded for a host that is not known here stays reserved', () => {
+    const world = scene().addHost('h0', A);
+    world.interfaceRecords = [{ netAddress: A, interfaceIndex: 0 }];
+    world.hostRecords = [record('away', 0)];
+    world.step();
+    expect(world.indices(A)).toEqual([['h0', 1]]);
+    expect(world.ledger?.nets[0]?.hosts.has(0)).toBe(true);
+  });
+});

@@ -1,0 +1,168 @@
+// Networks that go, and claims that nobody published, end to end against the embedded API server.
+import { describe, expect, test } from 'bun:test';
+import {
+  CIDR_FINALIZER,
+  IP_POOL_FINALIZER,
+  LEDGER_NAME_PREFIX,
+} from '../../src/shared/model/names.ts';
+import * as kinds from '../../src/shared/platform/kube/resource.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { type Lab, LEASE_MS, NAMESPACE, startLab, toSpec } from './harness.ts';
+import { addPool } from './pools.ts';
+
+const A = '10.1.0.0/16';
+
+async function ledgerBits(lab: Lab, network: string): Promise<string> {
+  const name = `${LEDGER_NAME_PREFIX}${network}`;
+  const ledger = await lab.client.get(kinds.CONFIG_MAPS, { name, namespace: NAMESPACE });
+  return JSON.stringify(ledger?.data);
+}
+
+describe('deletion of a network', () => {
+  test('takes everything away, finalizers of the original included', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    await lab.addHost('node-0', A);
+    await lab.addNetwork('net', toSpec());
+    await lab.startController();
+    await lab.untilCondition('net', 'Ready', 'True');
+    await addPool(lab, { name: 'net-192.168.0.0-24', network: 'net', host: 'node-0' });
+    const keep = async (resource: kinds.Resource<unknown>, name: string, finalizer: string) => {
+      const body = { metadata: { finalizers: [finalizer] } };
+      await lab.client.patch(resource, { name }, { type: 'merge', body });
+    };
+    await keep(kinds.CIDRS, 'net', CIDR_FINALIZER);
+    await keep(kinds.IP_POOLS, 'net-192.168.0.0-24', IP_POOL_FINALIZER);
+    await lab.client.delete(kinds.MULTI_NIC_NETWORKS, { name: 'net' });
+    await eventually(
+      'the network is gone',
+      async () => (await lab.client.get(kinds.MULTI_NIC_NETWORKS, { name: 'net' })) === undefined,
+      10_000,
+    );
+    for (const plural of ['cidrs', 'ippools', 'network-attachment-definitions', 'configmaps']) {
+      expect(server.objects(plural)).toEqual([]);
+    }
+    expect((await lab.host('node-0')).status?.networks).toEqual([]);
+  });
+
+  test('waits for pods that hold addresses and names them', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    await lab.addHost('node-0', A);
+    await lab.addNetwork('net', toSpec());
+    await lab.startController();
+    await lab.untilCondition('net', 'Ready', 'True');
+    const name = 'net-192.168.0.0-24';
+    await addPool(lab, { name, network: 'net', host: 'node-0', pods: ['job-1', 'job-2'] });
+    await lab.client.delete(kinds.MULTI_NIC_NETWORKS, { name: 'net' });
+    const { message } = await lab.untilCondition('net', 'Drained', 'False', 'PodsHoldAddresses');
+    expect(message).toContain('default/job-1, default/job-2');
+    expect(server.objects('network-attachment-definitions')).toEqual([]); // no new pods
+    expect(await lab.indices('node-0', 'net')).toEqual({ [A]: 0 });
+    const body = { spec: { allocations: [] } };
+    await lab.client.patch(kinds.IP_POOLS, { name }, { type: 'merge', body });
+    await eventually(
+      'the network is gone',
+      async () => (await lab.client.get(kinds.MULTI_NIC_NETWORKS, { name: 'net' })) === undefined,
+      10_000,
+    );
+  });
+
+  test('W-44: a network that only somebody else keeps gets no finalizer of ours', async () => {
+    await using embedded = await startLab();
+    const { lab } = embedded;
+    const metadata = { name: 'net', finalizers: ['example.com/mine'] };
+    await lab.client.create(kinds.MULTI_NIC_NETWORKS, { metadata, spec: toSpec() });
+    await lab.client.delete(kinds.MULTI_NIC_NETWORKS, { name: 'net' });
+    const { running } = await lab.startController();
+    await running.world.restored();
+    await running.queue.idle();
+    expect((await lab.network('net')).metadata.finalizers).toEqual(['example.com/mine']);
+    expect(lab.log.filter((line) => line.includes('reconcile failed'))).toEqual([]);
+  });
+
+  test('remains of a network that vanished are removed once no pod holds an address', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    await lab.addHost('node-0', A);
+    await lab.addNetwork('net', toSpec());
+    const first = await lab.startController();
+    await lab.untilCondition('net', 'Ready', 'True');
+    const name = 'net-192.168.0.0-24';
+    await addPool(lab, { name, network: 'net', host: 'node-0', pods: ['job-1'] });
+    await first.stop();
+    const body = { metadata: { finalizers: [] } };
+    await lab.client.patch(kinds.MULTI_NIC_NETWORKS, { name: 'net' }, { type: 'merge', body });
+    await lab.client.delete(kinds.MULTI_NIC_NETWORKS, { name: 'net' });
+    const { running } = await lab.startController();
+    await running.world.restored();
+    await running.queue.idle();
+    expect(server.objects('cidrs')).toHaveLength(1);
+    await lab.client.patch(
+      kinds.IP_POOLS,
+      { name },
+      {
+        type: 'merge',
+        body: { spec: { allocations: [] } },
+      },
+    );
+    await eventually(
+      'nothing is left',
+      () => {
+        return ['cidrs', 'ippools', 'configmaps'].every(
+          (plural) => server.objects(plural).length === 0,
+        );
+      },
+      10_000,
+    );
+  });
+});
+
+describe('claims', () => {
+  test('an index that was claimed and never published is given back after two leases', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    await lab.addHost('node-0', A);
+    await lab.addNetwork('net', toSpec());
+    const fault = server.faults.add({
+      action: 'status',
+      code: 403,
+      match: { method: 'PATCH', plural: 'hostinterfaces', subresource: 'status' },
+    });
+    const first = await lab.startController();
+    await eventually('publishing was tried', () => fault.hits > 0);
+    await first.stop();
+    fault[Symbol.dispose]();
+    expect(await ledgerBits(lab, 'net')).toContain('AQ=='); // bit 0 is claimed
+    await lab.startController();
+    expect(await lab.untilIndices('node-0', 'net', 1)).toEqual({ [A]: 1 });
+    await eventually(
+      'bit 0 is free again',
+      async () => (await ledgerBits(lab, 'net')).includes('Ag=='),
+      20 * LEASE_MS,
+    );
+  });
+
+  test('the same leader publishes what it claimed when the API server lets it', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    await lab.addHost('node-0', A);
+    await lab.addNetwork('net', toSpec());
+    server.faults.add({
+      action: 'drop',
+      when: 'after',
+      times: 1,
+      match: { method: 'PATCH', plural: 'hostinterfaces', subresource: 'status' },
+    });
+    server.faults.add({
+      action: 'drop',
+      when: 'before',
+      times: 2,
+      match: { method: 'PATCH', plural: 'hostinterfaces', subresource: 'status' },
+    });
+    await lab.startController();
+    expect(await lab.untilIndices('node-0', 'net', 1)).toEqual({ [A]: 0 });
+    await lab.untilCondition('net', 'Ready', 'True');
+    expect(await ledgerBits(lab, 'net')).toContain('AQ==');
+  });
+});

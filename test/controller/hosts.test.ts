@@ -1,0 +1,132 @@
+// Hosts that join, leave and return, end to end against the embedded API server.
+import { describe, expect, test } from 'bun:test';
+import { HOST_INTERFACE_FINALIZER } from '../../src/shared/model/names.ts';
+import * as kinds from '../../src/shared/platform/kube/resource.ts';
+import { eventually } from '../helpers/eventually.ts';
+import { startLab, toHostInterface, toSpec } from './harness.ts';
+import { addPool } from './pools.ts';
+
+const A = '10.1.0.0/16';
+
+describe('hosts', () => {
+  test('one that leaves frees its indices only when Node and HostInterface are gone', async () => {
+    await using embedded = await startLab();
+    const { lab } = embedded;
+    for (const name of ['node-0', 'node-1']) await lab.addHost(name, A);
+    await lab.addNetwork('net', toSpec());
+    await lab.startController();
+    await lab.untilIndices('node-1', 'net', 1);
+    await addPool(lab, { name: 'net-192.168.1.0-24', network: 'net', host: 'node-1', pods: ['x'] });
+    await lab.removeNode('node-1');
+    await eventually('the host interface is gone', async () => {
+      return (await lab.client.get(kinds.HOST_INTERFACES, { name: 'node-1' })) === undefined;
+    });
+    await eventually('the pool is gone', async () => {
+      const pool = await lab.client.get(kinds.IP_POOLS, { name: 'net-192.168.1.0-24' });
+      return pool === undefined;
+    });
+    await eventually('the CIDR object is without node-1', async () => {
+      return (await lab.cidr('net'))?.spec.cidr[0]?.hosts.length === 1;
+    });
+    await lab.addHost('node-2', A);
+    expect(await lab.untilIndices('node-2', 'net', 1)).toEqual({ [A]: 1 });
+    const cidr = await eventually('the CIDR object names node-2', async () => {
+      const object = await lab.cidr('net');
+      return object?.spec.cidr[0]?.hosts.length === 2 ? object : undefined;
+    });
+    expect(cidr.spec.cidr[0]?.hosts.map(({ hostName }) => hostName)).toEqual(['node-0', 'node-2']);
+  });
+
+  test('one that returns after it was gone gets an index again', async () => {
+    await using embedded = await startLab();
+    const { lab } = embedded;
+    for (const name of ['node-0', 'node-1', 'node-2']) await lab.addHost(name, A);
+    await lab.addNetwork('net', toSpec());
+    await lab.startController();
+    await lab.untilIndices('node-2', 'net', 1);
+    await lab.removeNode('node-0');
+    await eventually('index 0 is free', async () => {
+      const object = await lab.cidr('net');
+      return object?.spec.cidr[0]?.hosts.length === 2;
+    });
+    await lab.addHost('node-0', A);
+    expect(await lab.untilIndices('node-0', 'net', 1)).toEqual({ [A]: 3 });
+  });
+
+  test('a HostInterface deleted by hand comes back with the index it had', async () => {
+    await using embedded = await startLab();
+    const { lab } = embedded;
+    for (const name of ['node-0', 'node-1']) await lab.addHost(name, A);
+    await lab.addNetwork('net', toSpec());
+    await lab.startController();
+    await lab.untilIndices('node-1', 'net', 1);
+    await lab.client.delete(kinds.HOST_INTERFACES, { name: 'node-0' });
+    await lab.addHost('node-2', A);
+    await lab.untilIndices('node-2', 'net', 1);
+    await lab.addHostInterface('node-0', A);
+    expect(await lab.untilIndices('node-0', 'net', 1)).toEqual({ [A]: 0 });
+    expect(await lab.indices('node-2', 'net')).toEqual({ [A]: 2 });
+  });
+
+  test('that index survives a restart of the controller in between', async () => {
+    await using embedded = await startLab();
+    const { lab } = embedded;
+    for (const name of ['node-0', 'node-1']) await lab.addHost(name, A);
+    await lab.addNetwork('net', toSpec());
+    const first = await lab.startController();
+    await lab.untilCondition('net', 'CidrWritten', 'True');
+    await first.stop();
+    await lab.client.delete(kinds.HOST_INTERFACES, { name: 'node-0' });
+    await lab.addHost('node-2', A);
+    await lab.startController();
+    expect(await lab.untilIndices('node-2', 'net', 1)).toEqual({ [A]: 2 });
+    await lab.addHostInterface('node-0', A);
+    expect(await lab.untilIndices('node-0', 'net', 1)).toEqual({ [A]: 0 });
+  });
+
+  test('W-06: an error instead of an answer deletes nothing', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    await lab.addHost('node-0', A);
+    await lab.addNetwork('net', toSpec());
+    await lab.startController();
+    await lab.untilIndices('node-0', 'net', 1);
+    const fault = server.faults.add({
+      action: 'status',
+      code: 500,
+      match: { method: 'GET', plural: 'nodes', name: 'node-0' },
+    });
+    await lab.removeNode('node-0');
+    await eventually('the node was asked for twice', () => fault.hits >= 2);
+    expect((await lab.host('node-0')).status?.networks).toHaveLength(1);
+    fault[Symbol.dispose]();
+    await eventually('the host interface is gone', async () => {
+      return (await lab.client.get(kinds.HOST_INTERFACES, { name: 'node-0' })) === undefined;
+    });
+  });
+
+  test('unmanaged and test hosts are left alone, and the finalizer of the original goes (W-37)', async () => {
+    await using embedded = await startLab();
+    const { lab } = embedded;
+    const labelled = (name: string, labels: Record<string, string>) => ({
+      ...toHostInterface(name, [A]),
+      metadata: { name, labels, finalizers: [HOST_INTERFACE_FINALIZER] },
+    });
+    await lab.client.create(
+      kinds.HOST_INTERFACES,
+      labelled('edge-1', { 'multi-nic-unmanaged': 'True' }),
+    );
+    await lab.client.create(kinds.HOST_INTERFACES, labelled('edge-2', { 'test-mode': '' }));
+    await lab.client.create(kinds.HOST_INTERFACES, labelled('edge-3', {}));
+    await lab.addNetwork('net', toSpec());
+    await lab.startController();
+    await eventually('the managed one is gone', async () => {
+      return (await lab.client.get(kinds.HOST_INTERFACES, { name: 'edge-3' })) === undefined;
+    });
+    expect(Object.keys(await lab.untilIndices('edge-1', 'net', 1))).toEqual([A]);
+    await lab.client.delete(kinds.HOST_INTERFACES, { name: 'edge-1' });
+    await eventually('the unmanaged one can be deleted', async () => {
+      return (await lab.client.get(kinds.HOST_INTERFACES, { name: 'edge-1' })) === undefined;
+    });
+  });
+});
