@@ -58,10 +58,7 @@ export function declareMetrics(metrics: Metrics): void {
   metrics.declare('multi_nic_reconcile_seconds_total', 'counter', 'Time in runs.', kinds);
   metrics.declare('multi_nic_leader', 'gauge', '1 while this process leads.', [{}]);
   metrics.declare('multi_nic_restored', 'gauge', '1 once all lists are complete.', [{}]);
-  metrics.declare('multi_nic_networks', 'gauge', 'Networks by the state of Ready.', [
-    { ready: 'True' },
-    { ready: 'False' },
-  ]);
+  metrics.declare('multi_nic_network_condition', 'gauge', 'Conditions of networks.', []);
   metrics.declare('multi_nic_hosts', 'gauge', 'HostInterfaces.', [{}]);
 }
 
@@ -116,7 +113,6 @@ export async function runController(o: ControllerOptions, signal: AbortSignal): 
     queue.add(formatWorkKey('config', CONFIG_NAME));
     const enqueueAll = (): void => {
       for (const key of world.allKeys()) queue.add(key);
-      countObjects(metrics, world);
     };
     enqueueAll();
     await Promise.all([queue.run(signal), resync(clock, enqueueAll, signal)]);
@@ -161,13 +157,13 @@ async function reconcile(
   }
 }
 
-function countObjects(metrics: Metrics, world: World): void {
-  const counts = { True: 0, False: 0 };
-  for (const { object } of world.networks.values()) {
-    const ready = object.status?.conditions?.find(({ type }) => type === 'Ready');
-    counts[ready?.status === 'True' ? 'True' : 'False'] += 1;
-  }
-  metrics.set('multi_nic_networks', counts.True, { ready: 'True' });
-  metrics.set('multi_nic_networks', counts.False, { ready: 'False' });
+/** Brings the gauges up to date with what is watched: to be called when they are asked for. */
+export function countObjects(metrics: Metrics, world: World): void {
+  metrics.clear('multi_nic_network_condition');
   metrics.set('multi_nic_hosts', world.sortedHosts().length);
+  for (const { name, object } of world.networks.values()) {
+    for (const { type, status, reason } of object.status?.conditions ?? []) {
+      metrics.set('multi_nic_network_condition', 1, { network: name, type, status, reason });
+    }
+  }
 }

@@ -7,7 +7,12 @@ import { createKubeClient } from '../shared/platform/kube/client.ts';
 import { runAsLeader } from '../shared/platform/kube/leader.ts';
 import { loadApiTarget } from '../shared/platform/kube/target.ts';
 import { createLogger, type Logger, parseLogLevel } from '../shared/platform/log.ts';
-import { declareMetrics, type RunningController, runController } from './controller.ts';
+import {
+  countObjects,
+  declareMetrics,
+  type RunningController,
+  runController,
+} from './controller.ts';
 import { type Health, serveHealth } from './health-server.ts';
 import { Metrics } from './metrics.ts';
 import { type Contact, observeClient } from './observed-client.ts';
@@ -65,7 +70,11 @@ function toHealth(
       if (world === undefined && silenceMs > SILENCE_MS_MAX) return 'the API server is silent';
       return undefined;
     },
-    metrics: () => metrics.format(),
+    metrics: () => {
+      const world = running()?.world;
+      if (world?.isRestored === true) countObjects(metrics, world);
+      return metrics.format();
+    },
   };
 }
 

@@ -189,7 +189,7 @@ describe('Metrics', () => {
       '# HELP m_total Help.\n# TYPE m_total counter\nm_total{kind="a"} 0\nm_total{kind="b\\"\\\\\\n"} 2\n' +
         '# HELP g Help.\n# TYPE g gauge\ng 1.5\n',
     );
-    metrics.remove('m_total', { kind: 'a' });
+    metrics.clear('m_total');
     expect(metrics.format()).not.toContain('kind="a"');
     expect(() => metrics.add('other')).toThrow(RangeError);
   });

@@ -28,9 +28,9 @@ export class Metrics {
     this.#family(name).series.set(formatLabels(labels), value);
   }
 
-  /** Takes a series away whose subject no longer exists. */
-  remove(name: string, labels: Labels): void {
-    this.#family(name).series.delete(formatLabels(labels));
+  /** Takes all series away, for gauges whose subjects come and go. */
+  clear(name: string): void {
+    this.#family(name).series.clear();
   }
 
   /** The exposition format, families and series in a fixed order. */

@@ -61,6 +61,7 @@ describe('the controller as a process', () => {
       expect(await (await fetch(`${url}/readyz`)).text()).toBe('ok\n');
       const metrics = await (await fetch(`${url}/metrics`)).text();
       expect(metrics).toContain('multi_nic_leader 1');
+      expect(metrics).toContain('network="net",type="Ready",status="True",reason="Ready"} 1');
       expect(metrics).toMatch(/multi_nic_reconcile_total\{kind="network",result="done"\} [1-9]/);
       const lease = { name: 'multi-nic-controller', namespace: NAMESPACE };
       const holder = async (): Promise<string | undefined> =>

@@ -106,7 +106,7 @@ function judge(context: ControllerContext, view: NetworkView): Judgement {
   const { world } = context;
   const result = definitionOf(view);
   const base = { warnings: [], plugin: undefined, given: undefined, division: undefined };
-  const none = { ...base, overlap: undefined, isInUse: false };
+  const none = { ...base, ledgerIssue: undefined, overlap: undefined, isInUse: false };
   if (!result.ok) {
     const acceptance = planAcceptance({ ...none, issues: result.issues });
     return { acceptance, definition: undefined, plugin: undefined };
@@ -117,7 +117,8 @@ function judge(context: ControllerContext, view: NetworkView): Judgement {
   const reading = isManaged ? world.ledger(view.name)?.reading : undefined;
   const given = isManaged ? givenDivision(world, view.name) : undefined;
   const acceptance = planAcceptance({
-    issues: reading?.ok === false ? [`the ledger cannot be read: ${reading.issue}`] : [],
+    issues: [],
+    ledgerIssue: reading?.ok === false ? reading.issue : undefined,
     warnings: [...result.warnings, ...addressWarnings(world, definition)],
     plugin,
     given,

@@ -9,6 +9,8 @@ import { listNames } from './problem.ts';
 export interface AcceptanceInput {
   /** What forbids use of the definition; empty when it can be read. */
   readonly issues: readonly string[];
+  /** Why the ledger cannot be read; undefined when it can, or when there is none. */
+  readonly ledgerIssue: string | undefined;
   /** What is odd about it. */
   readonly warnings: readonly string[];
   readonly plugin: PluginOutcome | undefined;
@@ -31,7 +33,7 @@ export interface Acceptance {
 
 export function planAcceptance(input: AcceptanceInput): Acceptance {
   if (input.issues.length > 0) return refuse('InvalidDefinition', input.issues.join('; '));
-  const { plugin, given, division, overlap } = input;
+  const { plugin, given, division, overlap, ledgerIssue } = input;
   if (plugin !== undefined && !plugin.ok) return refuse(plugin.reason, plugin.issues.join('; '));
   if (
     given !== undefined &&

@@ -90,6 +90,7 @@ describe('adoption', () => {
         hostIndex: 2,
         hosts: ['h0', 'h1'],
         sources: ['CIDR', 'IPPool x'],
+        isPublished: false,
       },
     ]);
     expect(world.indices(A)).toEqual([['h2', 3]]);
@@ -100,7 +101,9 @@ describe('adoption', () => {
     world.hosts.get('h0')?.published.set(A, 2);
     world.interfaceRecords = [{ netAddress: A, interfaceIndex: 0 }];
     world.hostRecords = [record('h1', 2)];
-    expect(world.step().problems).toMatchObject([{ kind: 'index-conflict', hosts: ['h0', 'h1'] }]);
+    expect(world.step().problems).toMatchObject([
+      { kind: 'index-conflict', hosts: ['h0', 'h1'], isPublished: true },
+    ]);
     expect(world.indices(A)).toEqual([['h0', 2]]);
   });
 
@@ -162,5 +165,30 @@ describe('adoption', () => {
     world.step();
     expect(world.indices(A)).toEqual([['h0', 1]]);
     expect(world.ledger?.nets[0]?.hosts.has(0)).toBe(true);
+  });
+
+  test('a record of a net address that the ledger gave up does not bring it back', () => {
+    const world = scene().addHost('h0', A).addHost('h1', B);
+    world.step();
+    world.removeHost('h0').step();
+    world.addHost('h2', '10.9.0.0/16');
+    world.interfaceRecords = [{ netAddress: A, interfaceIndex: 0 }];
+    expect(world.step().problems).toEqual([]);
+    expect(world.interfaces()).toEqual({ [B]: 1, '10.9.0.0/16': 0 });
+  });
+
+  test('a net address that the ledger lost comes back where hosts have an index in it', () => {
+    const world = scene().addHost('h0', A, B);
+    world.step();
+    const { ledger } = world;
+    if (ledger === undefined) throw new Error('no ledger');
+    world.interfaceRecords = [
+      { netAddress: A, interfaceIndex: 0 },
+      { netAddress: B, interfaceIndex: 1 },
+    ];
+    world.ledger = { ...ledger, nets: ledger.nets.filter(({ netAddress }) => netAddress !== A) };
+    world.step();
+    expect(world.interfaces()).toEqual({ [B]: 1, [A]: 0 });
+    expect(world.ledger.nets.map(({ hosts }) => [...hosts])).toEqual([[0], [0]]);
   });
 });

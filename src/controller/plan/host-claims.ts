@@ -155,7 +155,8 @@ function toConflict(
   const { netAddress } = input;
   if (input.hostBits === 0) return { kind: 'host-block-zero', netAddress, hosts };
   const sources = [...new Set(records.map((record) => record.source))].sort();
-  return { kind: 'index-conflict', netAddress, hostIndex, hosts, sources };
+  const isPublished = holders.length > 0;
+  return { kind: 'index-conflict', netAddress, hostIndex, hosts, sources, isPublished };
 }
 
 function addIndex(set: IndexSet, index: number): void {

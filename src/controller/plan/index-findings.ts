@@ -31,8 +31,12 @@ const CONTRADICTIONS: ReadonlySet<Problem['kind']> = new Set([
   'record-unreadable',
 ]);
 
-/** True when the CIDR object must stay as it is, because it is evidence. */
+/**
+ * True when the CIDR object must stay as it is, because it is evidence. Against a published index
+ * it is none: it is only late, and writing it anew settles the matter.
+ */
 export function isEvidence(problem: Problem): boolean {
+  if (problem.kind === 'index-conflict' && problem.isPublished) return false;
   return CONTRADICTIONS.has(problem.kind);
 }
 

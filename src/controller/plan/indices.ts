@@ -12,7 +12,7 @@ import { assignHosts } from './host-indices.ts';
 import { type IndexCore, indexLast } from './index-core.ts';
 import { type IndexInput, type NetWork, toBitKey } from './index-input.ts';
 import { IndexSet } from './index-set.ts';
-import { adoptInterfaces, assignInterfaces } from './interface-indices.ts';
+import { adoptInterfaces, assignInterfaces, type InterfaceRecord } from './interface-indices.ts';
 import type { Ledger, LedgerNet } from './ledger.ts';
 import { groupBy } from './multi-map.ts';
 import { sortNetAddresses } from './net-order.ts';
@@ -40,7 +40,7 @@ export function planIndices(core: IndexCore, input: IndexInput): IndexPlan {
   const { network } = input;
   const context = toContext(input);
   const previous = input.ledger?.nets ?? [];
-  const adopted = adoptInterfaces(previous, input.interfaceRecords);
+  const adopted = adoptInterfaces(previous, recordsThatCount(input));
   const problems: Problem[] = [...adopted.problems];
   const works = adopted.nets.map((net) => claimNet(context, net, problems));
   const orphans = works.flatMap((work) => settleBits(input, work));
@@ -76,6 +76,23 @@ export function planIndices(core: IndexCore, input: IndexInput): IndexPlan {
     problems,
     hasMore: given.hasMore,
   };
+}
+
+/**
+ * A ledger knows its net addresses; a record of another one counts only if a host has an index
+ * there. Otherwise a copy that is out of date would bring back what was given up.
+ */
+function recordsThatCount(input: IndexInput): readonly InterfaceRecord[] {
+  const { ledger, interfaceRecords, hostRecords, gone } = input;
+  if (ledger === undefined) return interfaceRecords;
+  const known = new Set(ledger.nets.map(({ netAddress }) => netAddress));
+  const others = interfaceRecords.filter(({ netAddress }) => !known.has(netAddress));
+  if (others.length === 0) return others;
+  const inUse = new Set(
+    hostRecords.filter(({ hostName }) => !gone.has(hostName)).map((record) => record.netAddress),
+  );
+  for (const host of input.hosts) for (const net of host.published.keys()) inUse.add(net);
+  return others.filter(({ netAddress }) => inUse.has(netAddress));
 }
 
 /** The user's list, or all net addresses that hosts have or hold an index in, in numeric order. */

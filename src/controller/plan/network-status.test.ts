@@ -188,6 +188,7 @@ describe('planAcceptance', () => {
   const division = { subnet: '192.168.0.0/16', interfaceBits: 2, hostBits: 6 };
   const good = {
     issues: [],
+    ledgerIssue: undefined,
     warnings: [],
     plugin: undefined,
     given: { division, source: 'the ledger' },
@@ -218,6 +219,12 @@ describe('planAcceptance', () => {
     expect(finding.message).toContain(`${name} changed from`);
   });
 
+  test('a ledger that cannot be read stops everything and says how to go on', () => {
+    const { finding, mode } = planAcceptance({ ...good, ledgerIssue: 'JSON' });
+    expect([mode, finding.reason]).toEqual(['hold', 'LedgerUnreadable']);
+    expect(finding.message).toContain('delete it to have it made anew');
+  });
+
   test('an overlap stops a new network and lets one in use keep what it has', () => {
     const overlap = { other: 'first', block: '192.168.0.0/16' };
     expect(planAcceptance({ ...good, overlap }).mode).toBe('adopt');
@@ -241,7 +248,14 @@ describe('problems', () => {
     { kind: 'interface-indices-exhausted', netAddresses: ['n'] },
     { kind: 'host-indices-exhausted', netAddress: 'n', hosts: ['h'] },
     { kind: 'host-block-zero', netAddress: 'n', hosts: ['h'] },
-    { kind: 'index-conflict', netAddress: 'n', hostIndex: 1, hosts: ['h'], sources: ['s'] },
+    {
+      kind: 'index-conflict',
+      netAddress: 'n',
+      hostIndex: 1,
+      hosts: ['h'],
+      sources: ['s'],
+      isPublished: false,
+    },
     { kind: 'records-disagree', netAddress: 'n', hostName: 'h', indices: [1, 2] },
     { kind: 'index-held-twice', netAddress: 'n', hostIndex: 1, hosts: ['h'] },
     { kind: 'index-outside', netAddress: 'n', hostName: 'h', hostIndex: 9 },

@@ -18,6 +18,8 @@ export type Problem =
       readonly hostIndex: number;
       readonly hosts: readonly string[];
       readonly sources: readonly string[];
+      /** One of the hosts has it published: then the records of the others are out of date. */
+      readonly isPublished: boolean;
     }
   | {
       readonly kind: 'records-disagree';
