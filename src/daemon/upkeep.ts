@@ -27,6 +27,11 @@ const INTERVAL_MS: Readonly<Partial<Record<keyof Jobs, number>>> = {
   routes: 200,
   host: 200,
 };
+/**
+ * How long such a job waits after it was asked for. An ADD makes kernel events of its own; the work
+ * that they ask for must not delay the ADD.
+ */
+const SETTLE_MS = 50;
 const CONCURRENCY = 8;
 const DEADLINE_MS = 60_000;
 const BACKOFF = { initialMs: 200, maxMs: 30_000 };
@@ -37,6 +42,8 @@ export class Upkeep {
   readonly #clock: Clock;
   readonly #jobs: Jobs;
   readonly #lastRunMs = new Map<string, number>();
+  /** When a job was first asked for since it last began. */
+  readonly #askedMs = new Map<string, number>();
 
   constructor(o: { jobs: Jobs; clock: Clock; log: Logger }) {
     this.#jobs = o.jobs;
@@ -53,6 +60,7 @@ export class Upkeep {
 
   /** Asks for a job soon. */
   request(name: Exclude<keyof Jobs, 'pool'>): void {
+    if (!this.#askedMs.has(name)) this.#askedMs.set(name, this.#clock.monotonic());
     this.#queue.add(name);
   }
 
@@ -78,14 +86,16 @@ export class Upkeep {
     const waitMs = this.#waitMs(name);
     if (waitMs > 0) return { afterMs: waitMs };
     this.#lastRunMs.set(name, this.#clock.monotonic());
+    this.#askedMs.delete(name);
     return await job[1](signal, rest.join(':'));
   }
 
   #waitMs(name: string): number {
     const interval = Object.entries(INTERVAL_MS).find(([known]) => known === name)?.[1] ?? 0;
-    const last = this.#lastRunMs.get(name);
-    if (interval === 0 || last === undefined) return 0;
-    return Math.ceil(last + interval - this.#clock.monotonic());
+    if (interval === 0) return 0;
+    const last = this.#lastRunMs.get(name) ?? Number.NEGATIVE_INFINITY;
+    const asked = this.#askedMs.get(name) ?? Number.NEGATIVE_INFINITY;
+    return Math.ceil(Math.max(last + interval, asked + SETTLE_MS) - this.#clock.monotonic());
   }
 }
 
