@@ -35,6 +35,10 @@ export function planAcceptance(input: AcceptanceInput): Acceptance {
   if (input.issues.length > 0) return refuse('InvalidDefinition', input.issues.join('; '));
   const { plugin, given, division, overlap, ledgerIssue } = input;
   if (plugin !== undefined && !plugin.ok) return refuse(plugin.reason, plugin.issues.join('; '));
+  if (ledgerIssue !== undefined) {
+    const wayOut = 'restore it, or delete it to have it made anew from what is published';
+    return refuse('LedgerUnreadable', `the ledger cannot be read (${ledgerIssue}): ${wayOut}`);
+  }
   if (
     given !== undefined &&
     division !== undefined &&
