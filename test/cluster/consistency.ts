@@ -6,6 +6,12 @@ import { waitFor } from './command.ts';
 import { initPid, runOn } from './machine.ts';
 import { nodeNames, readPools } from './product.ts';
 
+/**
+ * Publishing takes about a second. After an outage of the API server a watch is opened again after
+ * up to 30 s, and until then a daemon may hold its last write for the present state.
+ */
+const AGREE_MS = 45_000;
+
 /** One address that somebody holds, as a line: pool, address, pod. */
 type Claim = string;
 
@@ -20,7 +26,7 @@ export async function waitForConsistency(o: { attachments?: number } = {}): Prom
   };
   try {
     await waitFor('agreement of journals, pools and links', agree, {
-      timeoutMs: 20_000,
+      timeoutMs: AGREE_MS,
       everyMs: 300,
     });
   } catch (error) {

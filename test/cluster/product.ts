@@ -15,7 +15,7 @@ import { ADMIN_KUBECONFIG, nodeName, railNetwork, STATE } from './settings.ts';
 const ROOT = dirname(dirname(import.meta.dir));
 
 /** What a user applies. */
-export const MANIFESTS = process.env.MULTI_NIC_MANIFESTS ?? join(ROOT, 'deploy');
+export const MANIFESTS = join(ROOT, 'deploy');
 
 /** Namespace of the controller and the daemons. */
 export const PRODUCT_NAMESPACE = 'multi-nic-cni-operator';

@@ -50,6 +50,7 @@ import { requirement } from '../helpers/requirement.ts';
 const NICS = 3;
 const NETWORK = 'faults-net';
 const AWAY_MS = 60_000;
+const STATIC_POD = 'etc/kubernetes/manifests/static.yaml';
 
 /** Addresses of pods by name: what must not change while a pod lives. */
 function addressesOf(pods: readonly unknown[]): Record<string, string[]> {
@@ -154,28 +155,26 @@ if (requirement('cluster faults', whyNoCluster())) {
     test('sandboxes and static pods start and end while the API server is away', async () => {
       await stopService(CONTROL_PLANE, 'apiserver');
       const begin = performance.now();
-      const manifest = 'etc/kubernetes/manifests/static.yaml';
-      writeFile('n1', manifest, JSON.stringify(podObject({ name: 'static', networks: NETWORK })));
-      const rows = async (): Promise<unknown[]> =>
-        (await readJournal('n1')).filter((row) => at(row, 'state') === 'attached');
-      const two = async (): Promise<boolean> => (await rows()).length === 2;
-      await waitFor('a static pod with its NICs', two, { timeoutMs: 60_000, everyMs: 200 });
-
-      const dead = (await rows()).find((row) => at(row, 'podName') === 'static-n1');
-      const container = textAt(dead, 'containerId');
-      const ctr = (await findPeers()).inside('ctr');
-      await runOn('n1', [ctr, '-n', 'k8s.io', 'tasks', 'kill', '-s', 'SIGKILL', container]);
-      const replaced = async (): Promise<boolean> => {
-        const own = (await rows()).filter((row) => at(row, 'podName') === 'static-n1');
-        return own.length === 1 && at(own[0], 'containerId') !== container;
-      };
-      await waitFor('a new sandbox in its place', replaced, { timeoutMs: 90_000, everyMs: 200 });
-
-      removeFile('n1', manifest);
-      const one = async (): Promise<boolean> => (await rows()).length === 1;
-      await waitFor('the end of the static pod', one, { timeoutMs: 90_000, everyMs: 200 });
-      await Bun.sleep(Math.max(0, AWAY_MS - (performance.now() - begin)));
-      await startService(CONTROL_PLANE, 'apiserver');
+      try {
+        writeFile(
+          'n1',
+          STATIC_POD,
+          JSON.stringify(podObject({ name: 'static', networks: NETWORK })),
+        );
+        const first = await waitForStaticPod();
+        const ctr = [(await findPeers()).inside('ctr'), '-n', 'k8s.io'];
+        // The row is there a moment before the sandbox's process is.
+        const kill = (): Promise<string> =>
+          runOn('n1', [...ctr, 'tasks', 'kill', '-s', 'SIGKILL', first]).then(() => 'killed');
+        await waitFor('a sandbox to kill', kill, { timeoutMs: 30_000 });
+        await waitForStaticPod({ insteadOf: first });
+        removeFile('n1', STATIC_POD);
+        const gone = async (): Promise<boolean> => (await staticPods()).length === 0;
+        await waitFor('the end of the static pod', gone, { timeoutMs: 90_000, everyMs: 200 });
+        await Bun.sleep(Math.max(0, AWAY_MS - (performance.now() - begin)));
+      } finally {
+        await startService(CONTROL_PLANE, 'apiserver');
+      }
       await waitForNodes(nodeNames(), 120_000);
       await waitForProduct({ timeoutMs: 120_000 });
     });
@@ -203,6 +202,23 @@ if (requirement('cluster faults', whyNoCluster())) {
       steady = addressesOf(await waitReady('steady', { count: 2, timeoutMs: 120_000 }));
     });
   });
+}
+
+/** Container IDs under which the journal of n1 has the static pod, attached. */
+async function staticPods(): Promise<string[]> {
+  const rows = await readJournal('n1');
+  return rows
+    .filter((row) => at(row, 'podName') === 'static-n1' && at(row, 'state') === 'attached')
+    .map((row) => textAt(row, 'containerId'));
+}
+
+/** Waits until the static pod has its NICs, in another sandbox than `insteadOf`. */
+async function waitForStaticPod(o: { insteadOf?: string } = {}): Promise<string> {
+  const found = async (): Promise<string | undefined> => {
+    const [id, ...others] = await staticPods();
+    return others.length === 0 && id !== o.insteadOf ? id : undefined;
+  };
+  return waitFor('a static pod with its NICs', found, { timeoutMs: 90_000, everyMs: 200 });
 }
 
 async function hasRestarted(): Promise<boolean> {
