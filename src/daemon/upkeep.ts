@@ -11,6 +11,7 @@ export type Job = (signal: AbortSignal, arg: string) => Promise<Outcome>;
 
 /** The jobs by name. */
 export interface Jobs {
+  readonly inventory: Job;
   readonly plan: Job;
   readonly routes: Job;
   readonly host: Job;
@@ -23,6 +24,7 @@ export interface Jobs {
 
 /** Shortest time between two runs of a job, so that a burst of events costs one run and a last one. */
 const INTERVAL_MS: Readonly<Partial<Record<keyof Jobs, number>>> = {
+  inventory: 50,
   plan: 200,
   routes: 200,
   host: 200,
@@ -41,12 +43,16 @@ export class Upkeep {
   readonly #queue: WorkQueue;
   readonly #clock: Clock;
   readonly #jobs: Jobs;
+  readonly #poolDelayMs: number;
   readonly #lastRunMs = new Map<string, number>();
+  /** Pools that wait for their delay; asking again must not start it anew. */
+  readonly #announced = new Set<string>();
   /** When a job was first asked for since it last began. */
   readonly #askedMs = new Map<string, number>();
 
-  constructor(o: { jobs: Jobs; clock: Clock; log: Logger }) {
+  constructor(o: { jobs: Jobs; clock: Clock; log: Logger; poolDelayMs: number }) {
     this.#jobs = o.jobs;
+    this.#poolDelayMs = o.poolDelayMs;
     this.#clock = o.clock;
     this.#queue = createWorkQueue({
       reconcile: (key, signal) => this.#reconcile(key, signal),
@@ -64,9 +70,14 @@ export class Upkeep {
     this.#queue.add(name);
   }
 
-  /** Asks for pools to be published. */
+  /** Asks for pools to be published, after a while: an ADD shall not wait for its own publishing. */
   requestPools(names: Iterable<string>): void {
-    for (const name of names) this.#queue.add(`pool:${name}`);
+    for (const name of names) {
+      const key = `pool:${name}`;
+      if (this.#announced.has(key)) continue;
+      this.#announced.add(key);
+      this.#queue.addAfter(key, this.#poolDelayMs);
+    }
   }
 
   /** Works until the signal; resolves when what was under way has ended. */
@@ -80,6 +91,7 @@ export class Upkeep {
   }
 
   async #reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
+    this.#announced.delete(key);
     const [name = '', ...rest] = key.split(':');
     const job = Object.entries(this.#jobs).find(([known]) => known === name);
     if (job === undefined) throw new TypeError(`no job ${key}`);
@@ -92,16 +104,16 @@ export class Upkeep {
 
   #waitMs(name: string): number {
     const interval = Object.entries(INTERVAL_MS).find(([known]) => known === name)?.[1] ?? 0;
-    if (interval === 0) return 0;
-    const last = this.#lastRunMs.get(name) ?? Number.NEGATIVE_INFINITY;
+    const last = this.#lastRunMs.get(name);
+    if (interval === 0 || last === undefined) return 0;
     const asked = this.#askedMs.get(name) ?? Number.NEGATIVE_INFINITY;
     return Math.ceil(Math.max(last + interval, asked + SETTLE_MS) - this.#clock.monotonic());
   }
 }
 
-/** Which jobs a kernel event asks for. */
-export function jobsForKernelEvent(event: HostNetEvent): Exclude<keyof Jobs, 'pool'>[] {
-  return event === 'route' ? ['routes'] : ['plan', 'host', 'routes'];
+/** Which job a kernel event asks for. */
+export function jobForKernelEvent(event: HostNetEvent): 'routes' | 'inventory' {
+  return event === 'route' ? 'routes' : 'inventory';
 }
 
 /** Which jobs a change in the cluster asks for. */
