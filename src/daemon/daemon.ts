@@ -17,13 +17,15 @@ import { Journal } from './journal/journal.ts';
 import { Metrics } from './metrics.ts';
 import { createParts, type DaemonOptions, type Parts } from './parts.ts';
 import { Spool } from './spool/spool.ts';
-import { jobsForClusterChange, jobsForKernelEvent, Upkeep } from './upkeep.ts';
+import { jobForKernelEvent, jobsForClusterChange, Upkeep } from './upkeep.ts';
 
 /** How long a start waits for the API server before it goes on with the saved plan. */
 const SYNC_WAIT_MS = 1_000;
 /** Ids of a new journal start here and grow with time, so that a lost file's ids do not come back. */
 const FIRST_ID_EPOCH_MS = Date.UTC(2025, 0, 1);
 const RETRY_MS = 1_000;
+/** From a change of a pool to its publishing. */
+const POOL_DELAY_MS = 200;
 
 /** One running daemon. */
 export class Daemon {
@@ -63,8 +65,15 @@ export class Daemon {
         options.faults.reach('spool-released');
       },
     });
-    const jobs = createJobs(this.#parts, this.#spool, () => this.#publishPools());
-    this.#upkeep = new Upkeep({ jobs, clock, log });
+    const jobs = createJobs(this.#parts, this.#spool, {
+      publishPools: () => this.#publishPools(),
+      onInventoryChanged: () => {
+        this.#parts.peers.allChanged();
+        this.#requestAll();
+      },
+    });
+    const poolDelayMs = Math.min(POOL_DELAY_MS, settings.publishIntervalMs);
+    this.#upkeep = new Upkeep({ jobs, clock, log, poolDelayMs });
     this.#service = new CniService({
       ports,
       readiness: () => this.#readiness,
@@ -86,6 +95,7 @@ export class Daemon {
     const journal = Journal.open({
       directory: settings.stateDirectory,
       node: settings.node,
+      bootId: options.bootId,
       firstId: 1 + Math.max(0, Math.floor((clock.now() - FIRST_ID_EPOCH_MS) / 1_000)),
     });
     const daemon = new Daemon(options, journal);
@@ -226,7 +236,7 @@ export class Daemon {
   #startUpkeep(): void {
     this.#ended.push(this.#upkeep.run(this.#stop.signal));
     this.#requestAll();
-    for (const job of ['quarantine', 'spool', 'recover', 'collect'] as const) {
+    for (const job of ['inventory', 'quarantine', 'spool', 'recover', 'collect'] as const) {
       this.#upkeep.request(job);
     }
   }
@@ -244,11 +254,7 @@ export class Daemon {
   }
 
   #onKernelEvent(event: HostNetEvent): void {
-    if (event !== 'route') {
-      this.#parts.inventory.invalidate();
-      this.#parts.peers.allChanged();
-    }
-    for (const job of jobsForKernelEvent(event)) this.#upkeep.request(job);
+    this.#upkeep.request(jobForKernelEvent(event));
   }
 
   #onClusterChange(what: ClusterChange, key: string): void {

@@ -8,6 +8,7 @@ import type { Spool } from './spool/spool.ts';
 import type { Jobs } from './upkeep.ts';
 
 /** Slow rounds that find what no event told of. */
+const INVENTORY_AGAIN_MS = 30_000;
 const PLAN_AGAIN_MS = 60_000;
 const HOST_AGAIN_MS = 60_000;
 const ROUTES_AGAIN_MS = 30_000;
@@ -17,13 +18,21 @@ const COLLECT_AGAIN_MS = 60_000;
 const QUARANTINE_AGAIN_MS = 1_000;
 
 /** The jobs over the parts. */
-export function createJobs(parts: Parts, spool: Spool, publishPools: () => void): Jobs {
+export function createJobs(
+  parts: Parts,
+  spool: Spool,
+  o: { publishPools: () => void; onInventoryChanged: () => void },
+): Jobs {
   const { keeper, saver, view, routes, hostPublisher, poolPublisher } = parts;
   return {
+    inventory: async () => {
+      if (parts.inventory.refresh()) o.onInventoryChanged();
+      return { afterMs: INVENTORY_AGAIN_MS };
+    },
     plan: async (signal) => {
       await keeper.replan(signal);
       await saver.save(view);
-      publishPools();
+      o.publishPools();
       return { afterMs: PLAN_AGAIN_MS };
     },
     routes: async (signal) => {

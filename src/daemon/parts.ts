@@ -70,6 +70,7 @@ export function createParts(o: {
   const { client, clock, core, hostNet, log, bootId } = options;
   const node = options.settings.node;
   const lock = new KeyLock({ limits: LOCK_LIMITS, now: () => clock.monotonic() });
+  journal.commitAtOnceWhen(() => lock.isAlone);
   const pools = new PoolSet({ core, holdings: journal });
   const saved = loadSavedCluster(journal, node);
   const onChange = events.onClusterChange;

@@ -1,6 +1,6 @@
 // Garbage collection: releases attachments whose DEL never came. Each release needs two proofs that
 // do not depend on each other; with one only, the attachment is kept and reported.
-import type { Attachment } from '../journal/attachment.ts';
+import type { Sandbox } from '../journal/journal.ts';
 import type { AttachPorts } from './ports.ts';
 import { isNetnsAlive, release } from './release.ts';
 
@@ -18,8 +18,14 @@ export async function collectUnlisted(
 ): Promise<Collected> {
   const valid = new Set(o.valid.map(({ containerId, ifName }) => `${containerId}/${ifName}`));
   const unlisted = ports.journal
-    .list({ network: o.network, state: 'attached' })
-    .filter((row) => !row.external && !valid.has(`${row.containerId}/${row.ifName}`));
+    .sandboxes()
+    .filter(
+      (row) =>
+        row.network === o.network &&
+        row.state === 'attached' &&
+        !row.external &&
+        !valid.has(`${row.containerId}/${row.ifName}`),
+    );
   return await collect(ports, unlisted, async (row) => {
     if (!isNetnsAlive(ports, row, [row.netnsPath])) return true;
     return (await ports.cluster.podState(podOf(row))) === 'gone';
@@ -29,8 +35,11 @@ export async function collectUnlisted(
 /** Our own round: both the namespace and the pod must be gone, because no runtime was asked. */
 export async function collectAbandoned(ports: AttachPorts): Promise<Collected> {
   const candidates = ports.journal
-    .list({ state: 'attached' })
-    .filter((row) => row.external || !isNetnsAlive(ports, row, [row.netnsPath]));
+    .sandboxes()
+    .filter(
+      (row) =>
+        row.state === 'attached' && (row.external || !isNetnsAlive(ports, row, [row.netnsPath])),
+    );
   return await collect(ports, candidates, async (row) => isAbandoned(ports, row));
 }
 
@@ -38,15 +47,15 @@ export async function collectAbandoned(ports: AttachPorts): Promise<Collected> {
  * A namespace of an earlier boot is gone for certain, and so is the sandbox: kernel state does not
  * survive a boot, and a runtime makes new sandboxes after it.
  */
-async function isAbandoned(ports: AttachPorts, row: Attachment): Promise<boolean> {
+async function isAbandoned(ports: AttachPorts, row: Sandbox): Promise<boolean> {
   if (!row.external && row.bootId !== ports.bootId) return true;
   return (await ports.cluster.podState(podOf(row))) === 'gone';
 }
 
 async function collect(
   ports: AttachPorts,
-  rows: readonly Attachment[],
-  isProven: (row: Attachment) => Promise<boolean>,
+  rows: readonly Sandbox[],
+  isProven: (row: Sandbox) => Promise<boolean>,
 ): Promise<Collected> {
   const result: Collected = { released: 0, kept: [], errors: [] };
   for (const row of rows) {
@@ -64,7 +73,7 @@ async function collect(
 }
 
 /** A DEL, and another ADD after it, may have come while the pod was looked up. */
-async function releaseUnlessChanged(ports: AttachPorts, row: Attachment): Promise<boolean> {
+async function releaseUnlessChanged(ports: AttachPorts, row: Sandbox): Promise<boolean> {
   return await ports.exclusive(row.containerId, async () => {
     const current = ports.journal.find(row);
     if (current?.id !== row.id) return false;
@@ -73,6 +82,6 @@ async function releaseUnlessChanged(ports: AttachPorts, row: Attachment): Promis
   });
 }
 
-function podOf({ podNamespace, podName, podUid }: Attachment) {
+function podOf({ podNamespace, podName, podUid }: Sandbox) {
   return { namespace: podNamespace, name: podName, uid: podUid };
 }

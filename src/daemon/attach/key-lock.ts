@@ -10,6 +10,9 @@ export interface KeyLockLimits {
   readonly waitMsMax: number;
 }
 
+/** Operations that follow each other faster come out of a queue somewhere. */
+const QUIET_MS = 0.5;
+
 interface Waiter {
   readonly key: string;
   readonly start: () => void;
@@ -24,6 +27,8 @@ export class KeyLock {
   readonly #busy = new Set<string>();
   #waiters: Waiter[] = [];
   #running = 0;
+  #endedMs = Number.NEGATIVE_INFINITY;
+  #isQuiet = false;
   #onIdle: (() => void)[] = [];
 
   /** `now`: ms on a clock that never goes back. */
@@ -40,6 +45,11 @@ export class KeyLock {
     return this.#waiters.length;
   }
 
+  /** One operation runs, nothing waits, and nothing ran just before: there is no one to share with. */
+  get isAlone(): boolean {
+    return this.#running === 1 && this.#waiters.length === 0 && this.#isQuiet;
+  }
+
   /** Runs `work` when its key is free. DomainError 'not-ready' if the queue is full, 'timeout'. */
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     await this.#acquire(key);
@@ -48,6 +58,7 @@ export class KeyLock {
     } finally {
       this.#busy.delete(key);
       this.#running -= 1;
+      this.#endedMs = this.#now();
       this.#startWaiters();
     }
   }
@@ -79,6 +90,7 @@ export class KeyLock {
   }
 
   #occupy(key: string): void {
+    if (this.#running === 0) this.#isQuiet = this.#now() - this.#endedMs > QUIET_MS;
     this.#busy.add(key);
     this.#running += 1;
   }

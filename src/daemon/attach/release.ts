@@ -4,6 +4,7 @@
 //   write releasing ─► delete links ─► remove row, addresses to quarantine (one write)
 import { isDomainError } from '../../shared/model/errors.ts';
 import { type Attachment, addressesOf } from '../journal/attachment.ts';
+import type { Sandbox } from '../journal/journal.ts';
 import type { AttachPorts } from './ports.ts';
 
 /** Why links need not be removed, or that they were. */
@@ -38,7 +39,7 @@ export async function release(
 }
 
 /** Whether the attachment's namespace can still be reached, by any path that is known. */
-export function isNetnsAlive(ports: AttachPorts, attachment: Attachment, paths: string[]): boolean {
+export function isNetnsAlive(ports: AttachPorts, attachment: Sandbox, paths: string[]): boolean {
   using netns = openOwnNetns(ports, attachment, paths);
   return netns !== undefined;
 }
@@ -63,7 +64,7 @@ function removeLinks(ports: AttachPorts, attachment: Attachment, netnsPath: stri
  * Opens the namespace that the attachment was made in. A path can lead to another one by now
  * (re-used by another pod): that one is left alone, and the attachment's own is gone.
  */
-function openOwnNetns(ports: AttachPorts, attachment: Attachment, paths: readonly string[]) {
+function openOwnNetns(ports: AttachPorts, attachment: Sandbox, paths: readonly string[]) {
   if (attachment.bootId !== ports.bootId) return undefined;
   for (const path of new Set(paths)) {
     if (path === '') continue;

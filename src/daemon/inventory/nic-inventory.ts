@@ -1,5 +1,6 @@
 // This node's NICs: what discovery finds, overridden by what a user listed by hand. Read again from
-// the kernel when it reported a change and somebody asks.
+// the kernel after it reported a change.
+import { isDeepStrictEqual } from 'node:util';
 import { canonicalCidr } from '../../shared/model/ip/cidr.ts';
 import type { InterfaceInfo } from '../../shared/model/objects/host-interface.ts';
 import { chooseInterfaces } from '../../shared/model/plan/host-pools.ts';
@@ -37,7 +38,17 @@ export class Inventory {
     this.#sources = sources;
   }
 
-  /** A link, an address, or what the user lists changed: look again at the next question. */
+  /**
+   * Looks again; true if anything is different. Kernel events come for much that does not matter:
+   * every macvlan that is made or removed changes flags of its NIC for a moment.
+   */
+  refresh(): boolean {
+    const before = this.#snapshot;
+    this.#snapshot = takeSnapshot(this.#sources);
+    return !isDeepStrictEqual(before, this.#snapshot);
+  }
+
+  /** What the user lists changed: look again at the next question. */
   invalidate(): void {
     this.#snapshot = undefined;
   }

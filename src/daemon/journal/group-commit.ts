@@ -7,6 +7,7 @@ export type JournalWrite = (db: Database) => void;
 
 interface Job {
   readonly write: JournalWrite;
+  readonly isSynced: boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -21,6 +22,17 @@ export interface CommitCounts {
   failures: number;
 }
 
+/** What the caller knows about a write. */
+export interface WriteOptions {
+  /**
+   * Whether it has to survive a power cut, not only the end of the process. One that need not costs
+   * a tenth; it reaches the disk with the next one that must.
+   */
+  readonly isSynced: boolean;
+  /** Nobody else can have a write to share the commit with: commit at once. */
+  readonly isAlone: boolean;
+}
+
 /** Collects the writes of one turn of the event loop and commits them together. */
 export class GroupCommit {
   readonly counts: CommitCounts = { commits: 0, writes: 0, failures: 0 };
@@ -28,6 +40,7 @@ export class GroupCommit {
   readonly #begin: () => void;
   #waiting: Job[] = [];
   #isScheduled = false;
+  #isSynced: boolean | undefined;
 
   constructor(db: Database) {
     this.#db = db;
@@ -35,10 +48,11 @@ export class GroupCommit {
   }
 
   /** Resolves when the change is durable; rejects, with nothing changed, when it is not. */
-  submit(write: JournalWrite): Promise<void> {
+  submit(write: JournalWrite, o: Partial<WriteOptions> = {}): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ write, resolve, reject });
-      this.#schedule();
+      this.#waiting.push({ write, resolve, reject, isSynced: o.isSynced ?? true });
+      if (o.isAlone === true && this.#waiting.length === 1) this.#commitNext();
+      else this.#schedule();
     });
   }
 
@@ -82,6 +96,7 @@ export class GroupCommit {
   #tryCommit(jobs: readonly Job[]): { cause: unknown; isShared: boolean } | undefined {
     let isInside = false;
     try {
+      this.#setSynced(jobs.some((job) => job.isSynced));
       this.#begin();
       isInside = true;
       for (const job of jobs) job.write(this.#db);
@@ -96,6 +111,12 @@ export class GroupCommit {
       const stuck = this.#rollBack();
       return stuck === undefined ? { cause, isShared } : { cause: stuck, isShared: true };
     }
+  }
+
+  #setSynced(isSynced: boolean): void {
+    if (isSynced === this.#isSynced) return;
+    this.#db.run(`PRAGMA synchronous = ${isSynced ? 'FULL' : 'NORMAL'}`);
+    this.#isSynced = isSynced;
   }
 
   /** SQLite has already rolled back after some errors (disk full among them). */

@@ -26,7 +26,7 @@ afterEach(() => {
 });
 
 const open = (directory: string, node = 'n1'): Journal =>
-  Journal.open({ directory, node, firstId: 1 });
+  Journal.open({ directory, node, bootId: 'b1', firstId: 1 });
 
 function attachment(journal: Journal, o: Partial<Attachment> & { last?: number } = {}): Attachment {
   const { last = 1, ...rest } = o;
@@ -72,7 +72,7 @@ function attachment(journal: Journal, o: Partial<Attachment> & { last?: number }
 async function writeAndDie(directory: string, count: number): Promise<void> {
   const script = `
     const { Journal } = await import('${join(import.meta.dir, 'journal.ts')}');
-    const j = Journal.open({ directory: process.argv[1], node: 'n1', firstId: 1 });
+    const j = Journal.open({ directory: process.argv[1], node: 'n1', bootId: 'b1', firstId: 1 });
     for (let i = 1; i <= ${count}; i++) await j.insert({
       id: j.takeId(), network: 'net', containerId: 'c' + i, ifName: 'net1', state: 'attached',
       external: false, podUid: '', podNamespace: '', podName: '', netnsPath: '', netnsId: '',
@@ -228,7 +228,7 @@ describe('opening', () => {
     expect(statSync(journal.path).mode & 0o777).toBe(0o600);
     const script = `
       const { Journal } = await import('${join(import.meta.dir, 'journal.ts')}');
-      try { Journal.open({ directory: process.argv[1], node: 'n1', firstId: 1, waitMs: 0 }) }
+      try { Journal.open({ directory: process.argv[1], node: 'n1', bootId: 'b1', firstId: 1, waitMs: 0 }) }
       catch (error) { console.log(error.kind) }`;
     const child = Bun.spawnSync([process.execPath, '-e', script, directory]);
     expect(child.stdout.toString().trim()).toBe('conflict');
@@ -295,6 +295,18 @@ describe('opening', () => {
     bytes[32 + 24 + 100] = (bytes[32 + 24 + 100] ?? 0) ^ 0xff;
     writeFileSync(wal, bytes);
     expect(refusal(() => open(directory))).toContain('write-ahead log is damaged');
+  });
+
+  test('after a power cut the same log is read as far as it goes', async () => {
+    const directory = folder();
+    await writeAndDie(directory, 6);
+    const wal = join(directory, 'journal.db-wal');
+    const bytes = readFileSync(wal);
+    const at = bytes.length - 3 * 4120 + 100;
+    bytes[at] = (bytes[at] ?? 0) ^ 0xff;
+    writeFileSync(wal, bytes);
+    using journal = Journal.open({ directory, node: 'n1', bootId: 'b2', firstId: 1 });
+    expect(journal.list().length).toBeLessThan(6);
   });
 
   test('a log whose last commit is torn opens with the commits before it', async () => {

@@ -36,6 +36,21 @@ export interface PoolAllocation {
   readonly ifName: string;
 }
 
+/** What tells whether an attachment is still alive. */
+export type Sandbox = Pick<
+  Attachment,
+  | keyof AttachmentKey
+  | 'id'
+  | 'state'
+  | 'external'
+  | 'podUid'
+  | 'podNamespace'
+  | 'podName'
+  | 'netnsPath'
+  | 'netnsId'
+  | 'bootId'
+>;
+
 interface Row {
   id: number;
   network: string;
@@ -76,6 +91,7 @@ export class Journal implements Disposable {
   readonly #db: Database;
   readonly #commits: GroupCommit;
   #lastId: number;
+  #isAlone: () => boolean = () => false;
 
   private constructor(o: { db: Database; path: string; isNew: boolean }) {
     this.#db = o.db;
@@ -100,6 +116,11 @@ export class Journal implements Disposable {
 
   get counts(): Readonly<CommitCounts> {
     return this.#commits.counts;
+  }
+
+  /** Tells when no other operation can have a write to share a commit with. */
+  commitAtOnceWhen(isAlone: () => boolean): void {
+    this.#isAlone = isAlone;
   }
 
   /** An attachment id that was never given before. */
@@ -137,6 +158,19 @@ export class Journal implements Disposable {
       where === '' ? '' : `WHERE ${where}`,
       terms.map(([, value]) => value),
     );
+  }
+
+  /** All attachments without what is in their bodies, which is most of them. */
+  sandboxes(): Sandbox[] {
+    return this.#db
+      .query<Omit<Sandbox, 'external'> & { external: number }, []>(
+        `SELECT id, network, container_id AS containerId, if_name AS ifName, state, external,
+           pod_uid AS podUid, pod_namespace AS podNamespace, pod_name AS podName,
+           netns_path AS netnsPath, netns_id AS netnsId, boot_id AS bootId
+         FROM attachments ORDER BY id`,
+      )
+      .all()
+      .map((row) => ({ ...row, external: row.external === 1 }));
   }
 
   /** Number of attachments by state. */
@@ -201,17 +235,21 @@ export class Journal implements Disposable {
     });
   }
 
-  /** Moves a row to `state`; `body` replaces what it says about links. */
+  /**
+   * Moves a row to `state`; `body` replaces what it says about links. Not synced for `attached`: a
+   * power cut ends the pod as well, and the row of an earlier boot is released whatever it says.
+   */
   update(
     id: number,
     o: { state: AttachmentState; updatedAtMs: number; body?: AttachmentBody },
   ): Promise<void> {
-    return this.#write((db) => {
+    const write: JournalWrite = (db) => {
       const body = o.body === undefined ? null : toBody(o.body);
       db.query(
         'UPDATE attachments SET state = ?, updated_at = ?, body = coalesce(?, body) WHERE id = ?',
       ).run(o.state, o.updatedAtMs, body, id);
-    });
+    };
+    return this.#write(write, o.state !== 'attached');
   }
 
   /** Removes a row. Its addresses are quarantined until `untilMs`, or free at once without it. */
@@ -270,9 +308,9 @@ export class Journal implements Disposable {
     });
   }
 
-  async #write(write: JournalWrite): Promise<void> {
+  async #write(write: JournalWrite, isSynced = true): Promise<void> {
     try {
-      await this.#commits.submit(write);
+      await this.#commits.submit(write, { isSynced, isAlone: this.#isAlone() });
     } catch (cause) {
       if (cause instanceof DomainError) throw cause;
       const reason = cause instanceof Error ? cause.message : String(cause);

@@ -13,6 +13,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { DomainError } from '../../shared/model/errors.ts';
@@ -38,6 +39,8 @@ export interface OpenedDatabase {
 export function openDatabase(o: {
   directory: string;
   node: string;
+  /** Of the running kernel: only within one boot is every write known to be there. */
+  bootId: string;
   /** First attachment id of a new file: must differ from what an older, lost file gave. */
   firstId: number;
   /** How long a predecessor that is just ending may keep the file. */
@@ -48,7 +51,7 @@ export function openDatabase(o: {
     mkdirSync(o.directory, { recursive: true, mode: 0o700 });
     const isNew = !existsSync(path);
     if (isNew) createFile(path, o);
-    checkFiles(path);
+    checkFiles(path, isSameBoot(o));
     return { db: openChecked(path, o), path, isNew };
   } catch (error) {
     throw toDomainError(error, path);
@@ -82,12 +85,14 @@ function createFile(path: string, o: { directory: string; node: string; firstId:
 /**
  * Damage that SQLite would pass over or report in other words. Runs before SQLite has the file:
  * closing it would fold a damaged log into it, and closing a second descriptor would drop its lock.
+ * A power cut may tear writes that were not synced; they were about namespaces that ended with it.
  */
-function checkFiles(path: string): void {
+function checkFiles(path: string, isWhole: boolean): void {
   const head = readHead(path, SQLITE_MAGIC.length);
   if (head !== SQLITE_MAGIC) {
     throw corrupt(path, head === '' ? 'it is empty' : 'it is not a SQLite file');
   }
+  if (!isWhole) return;
   const isDamaged = (): string | undefined =>
     existsSync(`${path}-wal`) ? findWalDamage(readFileSync(`${path}-wal`)) : undefined;
   if (isDamaged() === undefined) return;
@@ -95,6 +100,14 @@ function checkFiles(path: string): void {
   Bun.sleepSync(REREAD_MS);
   const damage = isDamaged();
   if (damage !== undefined) throw corrupt(path, damage);
+}
+
+/** Whether the kernel is the one that ran at the last opening; remembers the present one. */
+function isSameBoot(o: { directory: string; bootId: string }): boolean {
+  const path = join(o.directory, 'boot-id');
+  const last = existsSync(path) ? readFileSync(path, 'utf8') : o.bootId;
+  if (last !== o.bootId || !existsSync(path)) writeFileSync(path, o.bootId, { mode: 0o600 });
+  return last === o.bootId;
 }
 
 function readHead(path: string, sizeBytes: number): string {

@@ -1,0 +1,268 @@
+// The daemon alone, as a process: ADD and DEL over its socket on the real kernel beside a bare
+// rtnetlink program, durable allocations from many clients, restart with a full journal, memory.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Attachment } from '../src/daemon/journal/attachment.ts';
+import { Journal } from '../src/daemon/journal/journal.ts';
+import { hostObject, NODE, networkObject } from '../test/daemon/cluster.ts';
+import { cniRequest, createFakeHost, startHarness } from '../test/daemon/harness.ts';
+import { type DaemonProcess, RealNode } from '../test/daemon/real-node.ts';
+import { netnsObstacle } from '../test/helpers/netns.ts';
+import { type BenchRow, summarise, timeRow } from './row.ts';
+
+const ROOT = join(import.meta.dir, '..');
+const NIC_COUNTS = [1, 2, 4, 8, 16];
+const ROUNDS = 40;
+const CLIENTS = 64;
+const ALLOCATIONS = 6_400;
+const ROWS_RESTART = 10_000;
+const ROWS_MEMORY = 1_000;
+const RESTARTS = 7;
+const MIB = 1 << 20;
+const PEER = 'bare C rtnetlink program';
+
+/** The compiled program if it is built, else the source. */
+function program(): string[] {
+  const compiled = join(ROOT, 'build/multi-nicd');
+  return existsSync(compiled) ? [compiled] : [process.execPath, 'src/daemon/main.ts'];
+}
+
+/** Runs all of it. What needs the real kernel is left out where there is no permission. */
+export async function runDaemonBench(): Promise<BenchRow[]> {
+  const rows = [await measureAllocations()];
+  const obstacle = netnsObstacle();
+  if (obstacle !== undefined) {
+    console.error(`daemon bench: the rows of the real kernel are left out: ${obstacle}`);
+    return rows;
+  }
+  return [...(await measureAttach()), ...rows, ...(await measureRestart()), await measureMemory()];
+}
+
+const nicsMax = Math.max(...NIC_COUNTS);
+
+/** One pool of 16,382 addresses per NIC. */
+function objects(nics = nicsMax): unknown[] {
+  const ipam = { interfaceBlock: 4, hostBlock: 2 };
+  const spec = { subnet: '172.16.0.0/12' };
+  return [networkObject({ nics, ipam, spec }), hostObject({ name: NODE, hostIndex: 0, nics })];
+}
+
+async function measureAttach(): Promise<BenchRow[]> {
+  await using node = await RealNode.create({
+    nics: nicsMax,
+    objects: objects(),
+    program: program(),
+    env: { MULTI_NIC_QUARANTINE_SECONDS: '0', LOG_LEVEL: 'info' },
+  });
+  await node.start();
+  const pod = node.addPod('bench');
+  const peer = compilePeer(node.world.folder);
+  const rows: BenchRow[] = [];
+  for (const nics of NIC_COUNTS) {
+    const config = { args: { cni: { nics } } };
+    const call = async (command: 'ADD' | 'DEL'): Promise<number> => {
+      const request = cniRequest(command, { container: 'bench', netns: pod.path, config });
+      const start = performance.now();
+      const answer = await node.send(request);
+      const taken = performance.now() - start;
+      if (answer.status !== 200) throw new Error(answer.problem.detail);
+      return taken;
+    };
+    const times = { add: [] as number[], del: [] as number[] };
+    for (let round = -5; round < ROUNDS; round += 1) {
+      const [add, del] = [await call('ADD'), await call('DEL')];
+      if (round < 0) continue;
+      times.add.push(add);
+      times.del.push(del);
+    }
+    const bare = runPeer(node, { peer, pod: pod.path, nics });
+    const of = nics === 1 ? '1 NIC' : `${nics} NICs`;
+    rows.push(
+      timeRow(`ADD of ${of} over the socket`, 'ms', summarise(times.add), {
+        peer: PEER,
+        peerTimes: summarise(bare.made),
+        target: '2 x',
+      }),
+      timeRow(`DEL of ${of} over the socket`, 'ms', summarise(times.del), {
+        peer: PEER,
+        peerTimes: summarise(bare.removed),
+      }),
+    );
+  }
+  return rows;
+}
+
+function compilePeer(folder: string): string | undefined {
+  const output = join(folder, 'bare-rtnetlink');
+  const source = join(import.meta.dir, 'peers/bare-rtnetlink.c');
+  if (Bun.which('gcc') === null) return undefined;
+  const { exitCode, stderr } = Bun.spawnSync(['gcc', '-O2', '-o', output, source]);
+  if (exitCode !== 0) throw new Error(`gcc: ${stderr}`);
+  return output;
+}
+
+/** Times of the same kernel work without anything around it. */
+function runPeer(
+  node: RealNode,
+  o: { peer: string | undefined; pod: string; nics: number },
+): { made: number[]; removed: number[] } {
+  if (o.peer === undefined) return { made: [], removed: [] };
+  const links: { ifindex: number; ifname: string }[] = JSON.parse(
+    node.world.ip(node.host, ['-json', 'link']),
+  );
+  const indices = links
+    .filter(({ ifname }) => ifname.startsWith('eth'))
+    .slice(0, o.nics)
+    .map(({ ifindex }) => String(ifindex));
+  const args = [o.peer, o.pod, String(ROUNDS), '77', ...indices];
+  const { exitCode, output } = node.world.exec(node.host, args);
+  if (exitCode !== 0) throw new Error(`${PEER}: ${output}`);
+  const times = output
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ').map((text) => Number(text) / 1e6));
+  return { made: times.map(([made = 0]) => made), removed: times.map(([, gone = 0]) => gone) };
+}
+
+/** ADDs of one NIC from 64 clients in another process: real journal, kernel in memory. */
+async function measureAllocations(): Promise<BenchRow> {
+  const hostNet = createFakeHost(1);
+  for (let i = 0; i < ALLOCATIONS; i += 1) hostNet.addNetns(`/run/netns/c${i}`);
+  const ipam = { interfaceBlock: 0, hostBlock: 1 };
+  await using h = await startHarness({
+    hostNet,
+    objects: [networkObject({ nics: 1, ipam }), hostObject({ name: NODE, hostIndex: 0, nics: 1 })],
+    env: { MULTI_NIC_PUBLISH_INTERVAL_MS: '1000' },
+  });
+  const client = join(import.meta.dir, 'peers/daemon-clients.ts');
+  const template = JSON.stringify(cniRequest('ADD', { container: 'NAME' }));
+  const args = [h.socket, String(CLIENTS), String(ALLOCATIONS), template];
+  const child = Bun.spawn([process.execPath, client, ...args], { stderr: 'inherit' });
+  const text = await new Response(child.stdout).text();
+  const { seconds, latencies } = JSON.parse(text) as { seconds: number; latencies: number[] };
+  const held = h.daemon.parts.journal.held().length;
+  if (held !== ALLOCATIONS) throw new Error(`${held} addresses are held`);
+  const rate = Math.round(ALLOCATIONS / seconds);
+  const { commits, writes } = h.daemon.parts.journal.counts;
+  return {
+    ...timeRow(`durable ADD, ${CLIENTS} clients at once`, 'ms', summarise(latencies)),
+    note: `${rate} per second; ${(writes / commits).toFixed(1)} writes per commit`,
+  };
+}
+
+/** Rows of 4 NICs as ADDs leave them, without links in any kernel. */
+async function fillJournal(directory: string, rows: number): Promise<void> {
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  using journal = Journal.open({ directory, node: NODE, bootId, firstId: 1 });
+  for (let start = 0; start < rows; start += 500) {
+    const batch = Array.from({ length: Math.min(500, rows - start) }, (_, i) =>
+      journal.insert(rowOf(journal.takeId(), start + i, bootId)),
+    );
+    await Promise.all(batch);
+  }
+}
+
+function rowOf(id: number, n: number, bootId: string): Attachment {
+  const nic = (i: number): Attachment['nics'][number] => {
+    const index = 1 + (n % 16_000);
+    const value = (172 << 24) + (16 << 16) + i * (1 << 16) + index;
+    const address = [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join('.');
+    return {
+      name: `net1-${i}`,
+      master: `eth${i + 1}`,
+      netAddress: `10.0.${i + 1}.0/24`,
+      kind: 'macvlan',
+      mode: 'bridge',
+      mtu: 0,
+      mac: '02:00:00:00:00:01',
+      addresses: [{ pool: `net-172.${16 + i}.0.0-18`, index, family: 4, address, prefix: 16 }],
+      routes: [],
+    };
+  };
+  return {
+    id,
+    network: 'net',
+    containerId: `${id}`.padStart(64, 'x'),
+    ifName: 'net1',
+    state: 'attached',
+    external: false,
+    podUid: crypto.randomUUID(),
+    podNamespace: 'default',
+    podName: `pod-${n}`,
+    netnsPath: `/run/netns/none-${n}`,
+    netnsId: `4:${n}`,
+    bootId,
+    group: id,
+    requestDigest: '0'.repeat(64),
+    createdAtMs: 0,
+    updatedAtMs: 0,
+    sharedRoutes: [],
+    why: { considered: [], steps: { planMs: 0.5, intentMs: 0.5, linksMs: 5 } },
+    nics: [0, 1, 2, 3].map(nic),
+  };
+}
+
+async function restartNode(rows: number): Promise<RealNode> {
+  const node = await RealNode.create({ nics: 4, objects: objects(4), program: program() });
+  await fillJournal(node.stateDirectory, rows);
+  return node;
+}
+
+/** From the start of the process to "ready", and what of it is the program's own start. */
+async function measureRestart(): Promise<BenchRow[]> {
+  const times = async (rows: number): Promise<number[]> => {
+    await using node = await restartNode(rows);
+    const taken: number[] = [];
+    for (let round = 0; round <= RESTARTS; round += 1) {
+      const start = performance.now();
+      const daemon = await node.start();
+      if (round > 0) taken.push(performance.now() - start);
+      daemon.child.kill('SIGKILL');
+      await daemon.child.exited;
+    }
+    return taken;
+  };
+  return [
+    timeRow('start to ready, empty journal', 'ms', summarise(await times(0))),
+    timeRow(`start to ready, ${ROWS_RESTART} rows`, 'ms', summarise(await times(ROWS_RESTART)), {
+      target: '<= 1000',
+    }),
+  ];
+}
+
+/** Resident memory with 1,000 attachments after some work. */
+async function measureMemory(): Promise<BenchRow> {
+  await using node = await restartNode(ROWS_MEMORY);
+  const daemon = await node.start();
+  const pod = node.addPod('bench');
+  for (let round = 0; round < 100; round += 1) {
+    for (const command of ['ADD', 'DEL'] as const) {
+      await node.send(cniRequest(command, { container: 'bench', netns: pod.path }));
+    }
+  }
+  const resident = residentMib(daemon);
+  return {
+    name: `resident memory with ${ROWS_MEMORY} attachments`,
+    unit: 'MiB',
+    median: resident,
+    p99: resident,
+    target: '<= 120',
+  };
+}
+
+function residentMib({ child }: DaemonProcess): number {
+  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+  const kib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
+  return Math.round(((kib * 1024) / MIB) * 10) / 10;
+}
+
+if (import.meta.main) {
+  const { printRows } = await import('./row.ts');
+  const scratch = mkdtempSync(join(tmpdir(), 'mnd-bench-'));
+  try {
+    printRows(await runDaemonBench());
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
