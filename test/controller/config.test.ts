@@ -153,7 +153,7 @@ describe('a Config of the original', () => {
     await setImage(lab, 'example/daemon:ours');
     await untilAccepted(lab, 'multi-nicd', 'True', 'Applied');
     const after = await lab.client.get(kinds.DAEMON_SETS, KEY);
-    expect(after?.metadata?.uid).toBe(before?.metadata?.uid ?? '');
+    expect(after?.metadata?.uid).not.toBe(before?.metadata?.uid ?? '');
     const pod = after?.spec?.template.spec;
     expect(pod?.serviceAccountName).toBe('multi-nicd');
     expect(pod?.containers).toHaveLength(1);

@@ -1,5 +1,5 @@
-// Records that contradict each other, end to end: what is out of date is put right, what is of equal
-// rank is kept for whoever decides, and nobody gets an index meanwhile (design D2, D5).
+// Records that contradict each other, end to end: what is out of date is put right, what is of
+// equal rank is kept for whoever decides, and nobody gets an index meanwhile (design D2, D5).
 import { describe, expect, test } from 'bun:test';
 import type { CidrObject } from '../../src/shared/model/objects/cidr-object.ts';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';

@@ -1,4 +1,5 @@
-// Networks from creation to readiness, and what is refused, end to end against the embedded API server.
+// Networks from creation to readiness, and what is refused, end to end against the embedded API
+// server.
 import { describe, expect, test } from 'bun:test';
 import { NETWORK_FINALIZER } from '../../src/shared/model/names.ts';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';

@@ -1,5 +1,5 @@
-// The controller on a real kube-apiserver and etcd: installed by its manifests, with the rights of its
-// account, through takeover, restarts and an API server that goes away.
+// The controller on a real kube-apiserver and etcd: installed by its manifests, with the rights of
+// its account, through takeover, restarts and an API server that goes away.
 import { afterAll, describe, expect, test } from 'bun:test';
 import { createKubeClient } from '../../src/shared/platform/kube/client.ts';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
@@ -178,6 +178,37 @@ function describeTakeover(cluster: RealCluster): void {
 }
 
 function describeLife(cluster: RealCluster): void {
+  test("the original's DaemonSet is taken over and keeps nothing that no Config says", async () => {
+    await using lab = await cluster.lab();
+    const [config] = readState('01-ipvlan-l3', 'configs');
+    const [daemonSet] = readState('01-ipvlan-l3', 'daemonsets');
+    const key = { name: 'multi-nicd', namespace: NAMESPACE };
+    const spec = Object(config).spec;
+    const daemon = { ...spec.daemon, image: 'example/daemon:ours' };
+    await lab.client.create(kinds.DAEMON_CONFIGS, {
+      metadata: { name: key.name },
+      spec: { ...spec, daemon },
+    });
+    await lab.client.create(kinds.DAEMON_SETS, { metadata: key, spec: Object(daemonSet).spec });
+    await lab.startController();
+    const container = async () => {
+      const stored = await lab.client.get(kinds.DAEMON_SETS, key);
+      return stored?.spec?.template.spec?.containers[0];
+    };
+    await eventually('our program', async () => {
+      return (await container())?.command?.[0] === '/usr/local/bin/multi-nicd';
+    });
+    expect((await container())?.securityContext).toEqual({ privileged: true }); // as that Config says
+    const body = { spec: { daemon: { securityContext: null, mounts: [] } } };
+    await lab.client.patch(kinds.DAEMON_CONFIGS, { name: key.name }, { type: 'merge', body });
+    await eventually('capabilities', async () => {
+      return (await container())?.securityContext?.capabilities !== undefined;
+    });
+    expect((await container())?.securityContext).not.toHaveProperty('privileged');
+    const names = (await container())?.volumeMounts?.map(({ name }) => name);
+    expect(names).toEqual(['netns', 'run', 'state', 'cni-bin']);
+  });
+
   test('a definition deleted by hand comes back, and one appears in a new namespace', async () => {
     await using lab = await cluster.lab();
     await lab.addHost('node-0', A);

@@ -8,7 +8,7 @@ import { CIDRS } from '../../shared/platform/kube/resource.ts';
 import { isSameCidr, planCidrObject } from '../plan/cidr-object.ts';
 import { isEvidence } from '../plan/index-findings.ts';
 import type { IndexPlan } from '../plan/indices.ts';
-import type { LedgerNet } from '../plan/ledger.ts';
+import { formatLedger, type LedgerNet } from '../plan/ledger.ts';
 import type { NetworkFinding } from '../plan/network-status.ts';
 import type { Problem } from '../plan/problem.ts';
 import { publishedIn } from '../watch/index-observation.ts';
@@ -67,6 +67,11 @@ export async function copyCidr(
     const message = 'the CIDR object is left as it is: it is part of a contradiction';
     return { finding: refusal('HeldForConflicts', message), afterMs: undefined };
   }
+  const { memory } = target;
+  const input = fingerprint(context, target, view);
+  if (memory.cidrRightFor === input) return written;
+  const waitMs = quietMs(context, memory);
+  if (view !== undefined && waitMs > 0) return { ...written, afterMs: waitMs };
   const plan = planCopy(context, target, view);
   if (plan.kind === 'too-large') {
     if (view !== undefined) {
@@ -80,9 +85,10 @@ export async function copyCidr(
     const message = `a CIDR object would have ${plan.bytes} bytes or more, too many to be stored`;
     return { finding: refusal('TooLarge', message), afterMs: undefined };
   }
-  if (view !== undefined && isSameCidr(view.object.spec, plan.spec)) return written;
-  const waitMs = plan.bytes < LARGE_BYTES ? 0 : quietMs(context, target.memory);
-  if (waitMs > 0) return { ...written, afterMs: waitMs };
+  if (view !== undefined && isSameCidr(view.object.spec, plan.spec)) {
+    memory.cidrRightFor = input;
+    return written;
+  }
   signal.throwIfAborted();
   if (view === undefined) {
     const object = { metadata: { name: target.network.name }, spec: plan.spec };
@@ -90,22 +96,31 @@ export async function copyCidr(
   } else {
     await context.client.replace(CIDRS, { ...view.object, spec: plan.spec }, { signal });
   }
-  target.memory.cidrWrittenMs = context.clock.monotonic();
+  memory.cidrWritten = { atMs: context.clock.monotonic(), bytes: plan.bytes };
   return written;
+}
+
+/** All that the copy is made of. Making and comparing a large one takes a tenth of a second. */
+function fingerprint(
+  { world }: ControllerContext,
+  { network, plan }: CidrTarget,
+  view: CidrView | undefined,
+): string {
+  const version = view?.resourceVersion ?? 'none';
+  const ledger = formatLedger(plan.ledger);
+  return `${world.hostsVersion} ${network.generation} ${version} ${plan.masterNets} ${ledger}`;
 }
 
 function refusal(reason: string, message: string): NetworkFinding {
   return { type: 'CidrWritten', status: 'False', reason, message };
 }
 
-function quietMs(context: ControllerContext, memory: NetworkMemory): number {
-  if (memory.cidrWrittenMs === undefined) return 0;
-  return Math.max(memory.cidrWrittenMs + QUIET_MS - context.clock.monotonic(), 0);
+function quietMs({ clock }: ControllerContext, { cidrWritten }: NetworkMemory): number {
+  if (cidrWritten === undefined || cidrWritten.bytes < LARGE_BYTES) return 0;
+  return Math.max(cidrWritten.atMs + QUIET_MS - clock.monotonic(), 0);
 }
 
-/**
- * With hostBlock 0 the original gave one block to many hosts; only its copy says which (state 04).
- */
+/** With hostBlock 0 the original gave one block to many hosts; its copy says which (state 04). */
 function isContested({ definition, problems }: CidrTarget): boolean {
   const isShared =
     definition.hostBits === 0 && problems.some(({ kind }) => kind === 'host-block-zero');

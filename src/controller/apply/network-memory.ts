@@ -7,8 +7,10 @@ export class NetworkMemory {
   readonly uid: string;
   /** Host -> net address -> host index. */
   readonly pending = new Map<string, Map<string, number>>();
-  /** Monotonic time of the last write of the CIDR object. */
-  cidrWrittenMs: number | undefined;
+  /** Monotonic time of the last write of the CIDR object, and how large it was. */
+  cidrWritten: { readonly atMs: number; readonly bytes: number } | undefined;
+  /** What the CIDR object was found to be right for. */
+  cidrRightFor: string | undefined;
   #orphans = new Map<string, number>();
 
   constructor(uid: string) {

@@ -50,7 +50,9 @@ export async function reconcileConfig(
   }
   const stored = context.world.daemonSet(name);
   if (stored === undefined) return { afterMs: AGAIN_MS };
-  await applyDaemonSet(context, memory, { view, stored, signal });
+  if (!(await applyDaemonSet(context, memory, { view, stored, signal }))) {
+    return { afterMs: AGAIN_MS };
+  }
   const message = 'the DaemonSet is as this Config says';
   const finding = { type: 'Accepted', status: 'True', reason: 'Applied', message } as const;
   await report(context, view, finding, signal);
@@ -66,26 +68,36 @@ async function createDefault(context: ControllerContext, signal: AbortSignal): P
   }
 }
 
+/** False while another DaemonSet of that name is on its way out. */
 async function applyDaemonSet(
   context: ControllerContext,
   memory: ConfigMemory,
   o: { view: ConfigView; stored: DaemonSetView | null; signal: AbortSignal },
-): Promise<void> {
-  const { view, signal } = o;
+): Promise<boolean> {
+  const { view, stored, signal } = o;
   const { namespace } = context;
   const desired = renderDaemonSet(view.object, { namespace });
   const key = { name: view.name, namespace };
-  if (o.stored !== null && o.stored.rendered === undefined) {
-    await takeOver(context, { desired, key, signal });
-  } else if (isApplied(desired, o.stored, memory)) return;
+  if (stored?.isDeleting === true) return false;
+  if (stored !== null && stored.rendered === undefined) {
+    await giveWay(context, { stored, key, signal });
+    return false;
+  }
+  if (isApplied(desired, stored, memory)) return true;
   const applied = await context.client.patch(
     DAEMON_SETS,
     key,
-    { type: 'apply', body: desired.object, fieldManager: FIELD_MANAGER_CONTROLLER, force: true },
+    {
+      type: 'apply',
+      body: desired.object,
+      fieldManager: FIELD_MANAGER_CONTROLLER,
+      force: true,
+    },
     { signal },
   );
   memory.appliedGeneration = toDaemonSetView(applied).generation;
   context.log.info('daemon set applied', { daemonSet: view.name });
+  return true;
 }
 
 function isApplied(
@@ -101,30 +113,22 @@ function isApplied(
 }
 
 /**
- * Replaces a DaemonSet of the original as a whole and resets who manages its fields. Otherwise what
- * the original once set, such as `privileged`, would stay for ever although no Config says so.
+ * Deletes a DaemonSet of the original and leaves its pods running: ours adopts them by their labels
+ * and replaces them one after another. Changing it in place would keep what the original once set,
+ * such as `privileged`, for ever: server-side apply leaves to others what was theirs.
  */
-async function takeOver(
+async function giveWay(
   context: ControllerContext,
   o: {
-    desired: { readonly object: Record<string, unknown> };
+    stored: DaemonSetView;
     key: { name: string; namespace: string };
     signal: AbortSignal;
   },
 ): Promise<void> {
-  const { client } = context;
-  const stored = await client.get(DAEMON_SETS, o.key, { signal: o.signal });
-  if (stored === undefined) return;
-  const resourceVersion = stored.metadata?.resourceVersion;
-  const { metadata, ...rest } = o.desired.object;
-  await client.replace(
-    DAEMON_SETS,
-    { ...rest, metadata: { ...Object(metadata), resourceVersion } },
-    { signal: o.signal },
-  );
-  const body = { metadata: { managedFields: [{}] } };
-  await client.patch(DAEMON_SETS, o.key, { type: 'merge', body }, { signal: o.signal });
-  context.log.info('daemon set of the original taken over', { daemonSet: o.key.name });
+  const { uid } = o.stored;
+  const { key, signal } = o;
+  await context.client.delete(DAEMON_SETS, key, { uid, propagation: 'Orphan', signal });
+  context.log.info('daemon set of the original gives way to ours', { daemonSet: key.name });
 }
 
 async function report(

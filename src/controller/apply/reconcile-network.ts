@@ -2,6 +2,7 @@
 // planned, and say in the status what came of it. Reads the whole state each time.
 import { API_VERSION, CONFIG_NAME, NETWORK_FINALIZER } from '../../shared/model/names.ts';
 import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
+import { isKubeError } from '../../shared/platform/kube/errors.ts';
 import { MULTI_NIC_NETWORKS } from '../../shared/platform/kube/resource.ts';
 import { messageWithCauses } from '../../shared/platform/log.ts';
 import type { Outcome } from '../../shared/platform/work-queue.ts';
@@ -44,14 +45,18 @@ class Run {
     if (afterMs !== undefined) this.#afterMs = Math.min(this.#afterMs, afterMs);
   }
 
-  /** Steps do not depend on each other's success, and the status names the one that failed. */
+  /**
+   * Steps do not depend on each other's success, and the status names the one that failed. A
+   * conflict is no failure: the whole run is repeated on what somebody else wrote.
+   */
   async step<T>(type: NetworkConditionType, work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
     } catch (error) {
+      if (isKubeError(error, 'conflict')) throw error;
       this.failure ??= { error };
       const message = messageWithCauses(error);
-      this.findings.push({ type, status: 'False', reason: 'Retrying', message });
+      this.findings.push({ type, status: 'False', reason: 'WriteFailed', message });
       return undefined;
     }
   }

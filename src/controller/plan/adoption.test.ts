@@ -1,5 +1,5 @@
-// What becomes of claims that were not published and of records that others left, contradictions among
-// them.
+// What becomes of claims that were not published and of records that others left, contradictions
+// among them.
 import { describe, expect, test } from 'bun:test';
 import { IndexScene } from '../../../test/controller/index-scene.ts';
 

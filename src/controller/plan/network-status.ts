@@ -46,7 +46,6 @@ export interface StatusInput {
 const WAITING: ReadonlySet<string> = new Set([
   'WaitingForHosts',
   'WaitingForNadKind',
-  'Retrying',
   'Assigning',
   'Deleting',
 ]);

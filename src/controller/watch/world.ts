@@ -83,6 +83,7 @@ export class World {
   /** The last state of each HostInterface, kept when it is deleted while its Node stays. */
   readonly #lastHosts = new Map<string, HostView>();
   #sortedHosts: readonly HostView[] | undefined;
+  #hostsVersion = 0;
   #hostNets: readonly string[] | undefined;
   readonly #generations = new Map<string, string>();
 
@@ -120,6 +121,11 @@ export class World {
     return this.#all.nads.isSynced ? this.#all.nads : undefined;
   }
 
+  /** Changes whenever any HostInterface, or who is gone, does. */
+  get hostsVersion(): number {
+    return this.#hostsVersion;
+  }
+
   /** All HostInterfaces by name. */
   sortedHosts(): readonly HostView[] {
     this.#sortedHosts ??= [...this.hosts.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -135,7 +141,7 @@ export class World {
   putHost(view: HostView, basedOn: string): void {
     this.hosts.put(view.name, view, basedOn);
     this.#lastHosts.set(view.name, view);
-    this.#sortedHosts = undefined;
+    this.#forgetSorted();
   }
 
   hasNode(name: string): boolean {
@@ -193,6 +199,7 @@ export class World {
   markGone(hostName: string): void {
     this.#gone.set(hostName, this.#lastHosts.get(hostName));
     this.#lastHosts.delete(hostName);
+    this.#hostsVersion++;
     this.#enqueueNetworks();
   }
 
@@ -254,8 +261,7 @@ export class World {
 
   #hostChanged(name: string): void {
     this.hosts.forget(name);
-    this.#sortedHosts = undefined;
-    this.#hostNets = undefined;
+    this.#forgetSorted();
     const view = this.#all.hosts.get(name);
     if (view !== undefined) {
       this.#lastHosts.set(name, view);
@@ -263,6 +269,12 @@ export class World {
     }
     this.#enqueue('host', name);
     this.#enqueueNetworks(this.#soon);
+  }
+
+  #forgetSorted(): void {
+    this.#hostsVersion++;
+    this.#sortedHosts = undefined;
+    this.#hostNets = undefined;
   }
 
   #nodeChanged(name: string): void {
