@@ -1,0 +1,170 @@
+// Whole-process ADD and DEL of N NICs, from exec to printed result, beside what a user has today: N sequential calls of
+// the reference plugins macvlan + host-local on the same links, in the same run, turn about.
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import * as lab from '../scripts/demo/lab.ts';
+import { callPlugin } from '../scripts/demo/runtime.ts';
+import * as stack from '../scripts/demo/stack.ts';
+import { type BenchRow, summarise, timeRow } from './row.ts';
+
+const root = join(import.meta.dir, '..');
+const COUNTS = [1, 2, 4, 8, 16];
+const ROUNDS = 15;
+const WARM_UP = 2;
+const RATIO_TARGETS: Record<string, number> = { 'ADD 1': 0.7, 'ADD 16': 0.15, 'DEL 16': 0.1 };
+/** Measured elsewhere on such a machine (the original, milliseconds): cited, never compared in one run. */
+const ORIGINAL_MS: Record<string, number> = {
+  'ADD 1': 382,
+  'ADD 4': 933,
+  'ADD 8': 1701,
+  'ADD 16': 3201,
+  'DEL 1': 407,
+  'DEL 4': 1054,
+  'DEL 8': 1894,
+  'DEL 16': 3580,
+};
+
+interface Times {
+  add: number[];
+  del: number[];
+}
+
+/** Paths of the reference plugins, built from their Go module. Throws with the builder's words when there is no Go. */
+async function referenceFolder(): Promise<string> {
+  const output = await lab.run([join(root, 'test/peers/build.sh'), 'macvlan', 'host-local']);
+  const [macvlan] = output.trim().split('\n');
+  if (macvlan === undefined || !existsSync(macvlan))
+    throw new Error('the reference plugins are missing');
+  return join(macvlan, '..');
+}
+
+/** One reference call: the plugin as a runtime starts it, inside the host's namespace. */
+async function reference(
+  command: 'ADD' | 'DEL',
+  o: { folder: string; pod: lab.Pod; nic: number; data: string },
+): Promise<void> {
+  const master = lab.nicName(o.nic);
+  const config = {
+    cniVersion: '1.0.0',
+    name: `reference-${master}`,
+    type: 'macvlan',
+    master,
+    mode: 'bridge',
+    ipam: { type: 'host-local', dataDir: o.data, subnet: `10.${100 + o.nic}.0.0/16` },
+  };
+  const env = {
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: o.pod.containerId,
+    CNI_NETNS: o.pod.netns,
+    CNI_IFNAME: `ref${o.nic}`,
+    CNI_PATH: o.folder,
+  };
+  const child = Bun.spawn(
+    ['nsenter', `--net=${lab.hostNetns(o.pod.host)}`, join(o.folder, 'macvlan')],
+    {
+      stdin: new TextEncoder().encode(JSON.stringify(config)),
+      stdout: 'pipe',
+      stderr: 'pipe',
+      env,
+    },
+  );
+  const output = await new Response(child.stdout).text();
+  if ((await child.exited) !== 0) throw new Error(`reference ${command} failed: ${output}`);
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const begin = performance.now();
+  await work();
+  return performance.now() - begin;
+}
+
+/** The network for the bench: 16 NICs, macvlan bridge, enough addresses. */
+const network = {
+  apiVersion: 'multinic.fms.io/v1' as const,
+  kind: 'MultiNicNetwork' as const,
+  metadata: { name: 'bench' },
+  spec: {
+    subnet: '10.64.0.0/10',
+    ipam: JSON.stringify({
+      type: 'multi-nic-ipam',
+      hostBlock: 4,
+      interfaceBlock: 4,
+      vlanMode: 'l2',
+    }),
+    multiNICIPAM: true,
+    plugin: { cniVersion: '1.0.0', type: 'macvlan', args: { mode: 'bridge' } },
+  },
+};
+
+async function measure(count: number, config: string, folder: string, data: string) {
+  const ours: Times = { add: [], del: [] };
+  const theirs: Times = { add: [], del: [] };
+  const wanted = JSON.stringify({ ...JSON.parse(config), args: { cni: { nics: count } } });
+  const nics = Array.from({ length: count }, (_, nic) => nic);
+  for (let round = 0; round < ROUNDS + WARM_UP; round += 1) {
+    const pod = await lab.buildPod(lab.hostName(0), round % 26);
+    const call = (command: 'ADD' | 'DEL') =>
+      callPlugin({
+        program: stack.CNI_PROGRAM,
+        command,
+        pod,
+        ifName: 'net1',
+        config: wanted,
+        socket: stack.socketOf(pod.host),
+        spool: stack.spoolOf(pod.host),
+      });
+    const refer = (command: 'ADD' | 'DEL') =>
+      timed(async () => {
+        for (const nic of nics) await reference(command, { folder, pod, nic, data });
+      });
+    const samples = {
+      theirAdd: await refer('ADD'),
+      ourAdd: (await call('ADD')).tookMs,
+      theirDel: await refer('DEL'),
+      ourDel: (await call('DEL')).tookMs,
+    };
+    await lab.run(['ip', 'netns', 'del', pod.name]);
+    if (round < WARM_UP) continue;
+    theirs.add.push(samples.theirAdd);
+    theirs.del.push(samples.theirDel);
+    ours.add.push(samples.ourAdd);
+    ours.del.push(samples.ourDel);
+  }
+  return [toRow(`ADD ${count}`, ours.add, theirs.add), toRow(`DEL ${count}`, ours.del, theirs.del)];
+}
+
+/** One row; its note says what the ratio has to keep and what the original needs elsewhere. */
+function toRow(name: string, ours: number[], theirs: number[]): BenchRow {
+  const [ourTimes, peerTimes] = [summarise(ours), summarise(theirs)];
+  const share = ourTimes.median / peerTimes.median;
+  const peer = `${name.split(' ')[1]} x macvlan + host-local (${peerTimes.median.toFixed(1)} ms)`;
+  const row = timeRow(`whole process ${name}`, 'ms', ourTimes, { peer, peerTimes });
+  const notes = [`${share.toFixed(3)} x the peer`];
+  const wanted = RATIO_TARGETS[name];
+  if (wanted !== undefined)
+    notes.push(`wanted <= ${wanted}: ${share <= wanted ? 'met' : 'MISSED'}`);
+  const original = ORIGINAL_MS[name];
+  if (original !== undefined) notes.push(`the original, measured elsewhere: ${original} ms`);
+  return { ...row, note: notes.join('; ') };
+}
+
+/** Runs inside namespaces of its own (bench/main.ts sees to that). */
+export async function runAttachBench(): Promise<BenchRow[]> {
+  const folder = await referenceFolder();
+  const data = join(root, 'build', `bench-${process.pid}`);
+  mkdirSync(data, { recursive: true });
+  try {
+    const size: lab.LabSize = { hosts: 1, nics: 16, podsPerHost: 1 };
+    await lab.privateMounts();
+    await lab.buildHosts(size);
+    const running = await stack.startApi(size);
+    await stack.startController();
+    await stack.startDaemons(size, data);
+    const config = await stack.createNetwork(running, network, size);
+    const rows: BenchRow[] = [];
+    for (const count of COUNTS) rows.push(...(await measure(count, config, folder, data)));
+    return rows;
+  } finally {
+    rmSync(data, { recursive: true, force: true });
+  }
+}

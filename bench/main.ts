@@ -1,0 +1,136 @@
+// `make bench`: runs every benchmark, prints each figure with its ratio to a peer measured in the same run, and writes
+// bench/RESULTS.md and bench/results.json. Benchmarks that touch links run in namespaces of their own.
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { type BenchRow, formatRow, meetsTarget } from './row.ts';
+
+const here = import.meta.dir;
+
+interface Bench {
+  name: string;
+  title: string;
+  /** Needs network and mount namespaces of its own. */
+  isolated: boolean;
+  load: () => Promise<() => Promise<BenchRow[]>>;
+}
+
+const benches: Bench[] = [
+  {
+    name: 'attach',
+    title: 'Attach and detach, whole process',
+    isolated: true,
+    load: async () => (await import('./attach.bench.ts')).runAttachBench,
+  },
+  {
+    name: 'daemon',
+    title: 'Daemon',
+    isolated: true,
+    load: async () => (await import('./daemon.bench.ts')).runDaemonBench,
+  },
+  {
+    name: 'hostnet',
+    title: 'Kernel work',
+    isolated: true,
+    load: async () => (await import('./hostnet.bench.ts')).runHostnetBench,
+  },
+  {
+    name: 'cni',
+    title: 'Executable',
+    isolated: false,
+    load: async () => (await import('./cni.bench.ts')).runCniBench,
+  },
+  {
+    name: 'core',
+    title: 'Core',
+    isolated: false,
+    load: async () => (await import('./core.bench.ts')).runCoreBench,
+  },
+  {
+    name: 'controller',
+    title: 'Controller',
+    isolated: false,
+    load: async () => (await import('./controller.bench.ts')).runControllerBench,
+  },
+  {
+    name: 'cluster',
+    title: 'Real cluster',
+    isolated: false,
+    load: async () => (await import('./cluster.bench.ts')).runClusterBench,
+  },
+];
+
+const MARK = 'bench-rows:';
+
+/** Runs one benchmark in a process of its own, in fresh namespaces where it asks for them. */
+async function runApart(bench: Bench): Promise<BenchRow[] | string> {
+  const isolate = [
+    'unshare',
+    '--net',
+    '--mount',
+    '--pid',
+    '--fork',
+    '--kill-child',
+    '--mount-proc',
+  ];
+  const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
+  const [first = 'unshare', ...rest] = isolate;
+  const command = bench.isolated ? [first, ...user, ...rest] : [];
+  const child = Bun.spawn([...command, process.execPath, import.meta.path, '--only', bench.name], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const output = await new Response(child.stdout).text();
+  const line = output.split('\n').find((text) => text.startsWith(MARK));
+  const code = await child.exited;
+  if (line === undefined) return `ended with code ${code} and without figures`;
+  return JSON.parse(line.slice(MARK.length)) as BenchRow[];
+}
+
+function markdown(title: string, rows: BenchRow[] | string): string {
+  if (typeof rows === 'string') return `## ${title}\n\nNot measured: ${rows}.\n`;
+  const lines = rows.map((row) => {
+    const ratio = row.ratio === undefined ? '' : `${row.ratio} x as fast`;
+    const verdict = meetsTarget(row) ? 'met' : 'MISSED';
+    const target = row.target === undefined ? '' : `${row.target} ${row.unit}: ${verdict}`;
+    const figures = [`${row.median} ${row.unit}`, `${row.p99} ${row.unit}`];
+    return `| ${[row.name, ...figures, row.peer ?? '', ratio, target, row.note ?? ''].join(' | ')} |`;
+  });
+  const header =
+    '| what | median | p99 | peer in the same run | ratio | wanted | note |\n' +
+    '|---|---|---|---|---|---|---|';
+  return `## ${title}\n\n${header}\n${lines.join('\n')}\n`;
+}
+
+async function main(): Promise<number> {
+  const chosen = Bun.argv.slice(2).filter((name) => !name.startsWith('--'));
+  const wanted = benches.filter((bench) => chosen.length === 0 || chosen.includes(bench.name));
+  const sections: string[] = [];
+  const results: Record<string, BenchRow[] | string> = {};
+  for (const bench of wanted) {
+    console.log(`\n${bench.title}`);
+    const rows = await runApart(bench);
+    results[bench.name] = rows;
+    const section = markdown(bench.title, rows);
+    if (typeof rows === 'string') console.log(`${bench.name}: ${rows}`);
+    else for (const row of rows) console.log(formatRow(row));
+    sections.push(section);
+  }
+  const machine = `${cpus().length} processors, ${cpus()[0]?.model.trim() ?? 'unknown'}`;
+  const intro =
+    '# Results\n\nWritten by `make bench`. Figures of one table were measured in one run; compare ratios, not ' +
+    `milliseconds of different machines.\n\nMachine: ${machine}. Bun ${Bun.version}.\n`;
+  if (chosen.length === 0) {
+    await Bun.write(join(here, 'RESULTS.md'), `${intro}\n${sections.join('\n')}`);
+    await Bun.write(join(here, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
+  }
+  return Object.values(results).some((rows) => typeof rows === 'string') ? 1 : 0;
+}
+
+const only = Bun.argv.indexOf('--only');
+if (only >= 0) {
+  const bench = benches.find((candidate) => candidate.name === Bun.argv[only + 1]);
+  if (bench === undefined) throw new Error(`no benchmark named ${Bun.argv[only + 1]}`);
+  const rows = await (await bench.load())();
+  console.log(MARK + JSON.stringify(rows));
+  process.exit(0);
+}
+process.exit(await main());
