@@ -3,7 +3,6 @@
 import {
   changedFields,
   difference,
-  existing,
   type FieldTree,
   fromFieldsV1,
   intersection,
@@ -14,6 +13,7 @@ import {
   toFieldsV1,
   treeOf,
   union,
+  withoutRemoved,
 } from './field-tree.ts';
 import {
   copy,
@@ -61,8 +61,16 @@ const UNOWNED_METADATA = [
 /** The part of an object whose fields have owners. */
 function ownable(object: JsonObject): JsonObject {
   const metadata = without(objectAt(object, 'metadata'), ...UNOWNED_METADATA);
-  const rest = without(object, 'apiVersion', 'kind', 'metadata');
-  return Object.keys(metadata).length === 0 ? rest : { ...rest, metadata };
+  return { ...without(object, 'apiVersion', 'kind', 'metadata'), metadata };
+}
+
+/** The fields that a configuration asks for. */
+function wantedFields(config: JsonObject, shape: Shape): FieldTree {
+  const tree = treeOf(ownable(config), shape);
+  const children = new Map(tree.children);
+  // Metadata that says nothing is there anyway, and nobody's.
+  if (children.get('f:metadata')?.children.size === 0) children.delete('f:metadata');
+  return { self: false, children };
 }
 
 function isSameWriter(a: Writer, b: Writer): boolean {
@@ -114,19 +122,28 @@ export function recordUpdate(
   shape: Shape,
 ): JsonObject {
   const value = ownable(after);
-  const changed = changedFields(before === undefined ? undefined : ownable(before), value, shape);
-  const old = before === undefined ? [] : entriesOf(before);
-  const others = old
+  const old = before === undefined ? undefined : ownable(before);
+  const changed = changedFields(old, value, shape);
+  const keep = (fields: FieldTree): FieldTree => withoutRemoved(fields, old, value, shape);
+  const entries = before === undefined ? [] : entriesOf(before);
+  // Owners that were given up are not kept again until the next apply.
+  if (before !== undefined && entries.length === 0) return withEntries(after, []);
+  const others = entries
     .filter((entry) => !isSameWriter(entry.writer, writer))
-    .map((entry) => ({
-      writer: entry.writer,
-      fields: existing(difference(entry.fields, changed), value, shape),
-    }));
-  const own = old.find((entry) => isSameWriter(entry.writer, writer));
+    .map((entry) => ({ writer: entry.writer, fields: keep(difference(entry.fields, changed)) }));
+  const own = entries.find((entry) => isSameWriter(entry.writer, writer));
   if (own === undefined && isEmptyTree(changed)) return withEntries(after, others);
-  const fields = existing(union(own?.fields ?? NO_FIELDS, changed), value, shape);
+  const fields = keep(union(own?.fields ?? NO_FIELDS, changed));
   const time = isEmptyTree(changed) ? (own?.writer.time ?? writer.time) : writer.time;
   return withEntries(after, [...others, { writer: { ...writer, time }, fields }]);
+}
+
+/** Owners of an object; one of its own for everything in an object that has none, as it is about to get some. */
+function entriesOrFirst(live: JsonObject, writer: Writer, shape: Shape): Entry[] {
+  const entries = entriesOf(live);
+  if (entries.length > 0) return entries;
+  const first = { ...writer, manager: 'before-first-apply', operation: 'Update' } as const;
+  return [{ writer: first, fields: changedFields(undefined, ownable(live), shape) }];
 }
 
 /** The object after a server-side apply of `config`. Throws 409 on fields of others, unless `isForced`. */
@@ -137,14 +154,14 @@ export function applyConfig(
   shape: Shape,
   isForced: boolean,
 ): JsonObject {
-  const wanted = treeOf(ownable(config), shape);
-  const old = live === undefined ? [] : entriesOf(live);
+  const wanted = wantedFields(config, shape);
+  const old = live === undefined ? [] : entriesOrFirst(live, writer, shape);
   const own = old.find((entry) => isSameWriter(entry.writer, writer))?.fields ?? NO_FIELDS;
   const others = old.filter((entry) => !isSameWriter(entry.writer, writer));
   const merged = mergeValue(live, without(config, 'apiVersion', 'kind'), shape);
   if (!isObject(merged)) throw new TypeError('an object merged into an object is one');
   const before = live === undefined ? undefined : ownable(live);
-  const changed = intersection(wanted, changedFields(before, ownable(merged), shape));
+  const changed = changedFields(before, ownable(merged), shape);
   const contested = others.map((entry) => intersection(changed, entry.fields));
   if (!isForced) refuseContested(others, contested);
   const left = others.map((entry, index) => ({
@@ -152,13 +169,18 @@ export function applyConfig(
     fields: difference(entry.fields, contested[index] ?? NO_FIELDS),
   }));
   const kept = left.reduce((all, entry) => union(all, entry.fields), wanted);
-  const pruned = removeFields(merged, difference(own, wanted), kept, shape);
+  const removal = { gone: difference(own, wanted), kept, present: treeOf(merged, shape) };
+  const pruned = removeFields(merged, removal, shape);
   const object = {
     ...(isObject(pruned) ? pruned : {}),
     apiVersion: config.apiVersion ?? '',
     kind: config.kind ?? '',
   };
-  return withEntries(object, [...left, { writer, fields: wanted }]);
+  const rest = left.map(({ writer: other, fields }) => ({
+    writer: other,
+    fields: withoutRemoved(fields, before, ownable(object), shape),
+  }));
+  return withEntries(object, [...rest, { writer, fields: wanted }]);
 }
 
 function refuseContested(others: readonly Entry[], contested: readonly FieldTree[]): void {
@@ -190,43 +212,74 @@ function mergeList(live: Json[], config: Json[], shape: Shape): Json[] {
   const old = partsOf(live, shape);
   const wanted = partsOf(config, shape);
   if (old === undefined || wanted === undefined) return copy(config);
-  const kept = [...old].map(([name, part]) => {
+  return mergedOrder([...old.keys()], [...wanted.keys()]).flatMap((name) => {
+    const was = old.get(name);
     const update = wanted.get(name);
-    return update === undefined ? part.value : mergeValue(part.value, update.value, part.shape);
+    if (update === undefined) return was === undefined ? [] : [was.value];
+    return [mergeValue(was?.value, update.value, update.shape)];
   });
-  const added = [...wanted].filter(([name]) => !old.has(name)).map(([, part]) => copy(part.value));
-  return [...kept, ...added];
 }
 
-/** Takes `gone` out of a value, but nothing at or above a place in `kept`. Undefined when nothing is left. */
-function removeFields(
-  value: Json,
-  gone: FieldTree,
-  kept: FieldTree,
-  shape: Shape,
-): Json | undefined {
-  if (isEmptyTree(gone)) return value;
-  const below = (name: string, part: Json, partShape: Shape): Json | undefined => {
-    const lost = gone.children.get(name);
-    if (lost === undefined) return part;
-    const others = kept.children.get(name);
-    if (others === undefined && lost.self) return undefined;
-    return removeFields(part, lost, others ?? NO_FIELDS, partShape);
+/**
+ * Order of a merged list: wanted items in their own order; an item that only the old list has stays before the wanted
+ * one that it preceded there, as far as the two orders allow.
+ */
+export function mergedOrder(old: readonly string[], wanted: readonly string[]): string[] {
+  const isWanted = new Set(wanted);
+  const isOld = new Set(old);
+  const order: string[] = [];
+  const rest = [...old];
+  for (const [index, name] of wanted.entries()) {
+    const nextShared = wanted.slice(index).find((one) => isOld.has(one));
+    // Up to the next common item; common items on the way come later or came before.
+    while (rest[0] !== undefined && rest[0] !== nextShared) {
+      const passed = rest.shift();
+      if (passed !== undefined && !isWanted.has(passed)) order.push(passed);
+    }
+    order.push(name);
+    if (name === nextShared) rest.shift();
+  }
+  return [...order, ...rest.filter((name) => !isWanted.has(name))];
+}
+
+interface Removal {
+  /** What the manager gave up. */
+  readonly gone: FieldTree;
+  /** What it and all others have. */
+  readonly kept: FieldTree;
+  /** What there is. */
+  readonly present: FieldTree;
+}
+
+/**
+ * Takes out what the manager gave up and nobody else has. A member of a struct goes as a whole, with
+ * what nobody owns in it, when nothing in it is kept; keys of maps and items of lists go when they themselves are not.
+ */
+function removeFields(value: Json, o: Removal, shape: Shape): Json {
+  const left = (name: string, part: Json, partShape: Shape): Json | undefined => {
+    const lost = o.gone.children.get(name);
+    const present = o.present.children.get(name);
+    if (lost === undefined || present === undefined) return part;
+    const others = o.kept.children.get(name) ?? NO_FIELDS;
+    const isMember = name.startsWith('f:') && shape.declares(name.slice(2));
+    if (isMember ? isEmptyTree(others) : lost.self && !others.self) return undefined;
+    if (difference(lost, others).children.size === 0) return part;
+    return removeFields(part, { gone: lost, kept: others, present }, partShape);
   };
+  // What is emptied but kept by somebody turns into null: the real server does so too.
   if (isObject(value)) {
-    const left = Object.entries(value).flatMap(([key, member]) => {
-      const rest = below(`f:${key}`, member, shape.member(key));
+    const members = Object.entries(value).flatMap(([key, member]) => {
+      const rest = left(`f:${key}`, member, shape.member(key));
       return rest === undefined ? [] : [[key, rest] as const];
     });
-    return left.length === 0 && isEmptyTree(kept) ? undefined : Object.fromEntries(left);
+    return members.length === 0 ? null : Object.fromEntries(members);
   }
   if (!Array.isArray(value)) return value;
-  const names = [...(partsOf(value, shape)?.entries() ?? [])];
-  const left = names.flatMap(([name, part]) => {
-    const rest = below(name, part.value, part.shape);
+  const items = [...(partsOf(value, shape) ?? [])].flatMap(([name, part]) => {
+    const rest = left(name, part.value, part.shape);
     return rest === undefined ? [] : [rest];
   });
-  return left.length === 0 && isEmptyTree(kept) ? undefined : left;
+  return items.length === 0 ? null : items;
 }
 
 /** True when two items of a keyed list are the same one. */

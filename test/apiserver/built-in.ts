@@ -1,6 +1,6 @@
 // Test equipment: the few rules of built-in kinds that programs notice: what the server adds, and what it refuses.
 // Everything else about built-in kinds is stored as it comes, without their defaults.
-import { isObject, type JsonObject, listAt, objectAt, textAt } from './json.ts';
+import { isObject, type JsonObject, listAt, objectAt, textAt, without } from './json.ts';
 import { CRD_PLURAL, type Kind } from './kinds.ts';
 import { structuralFaults } from './schema.ts';
 import type { StatusCause } from './status.ts';
@@ -65,6 +65,15 @@ export function completeCrd(object: JsonObject, time: string): JsonObject {
         .map(({ name }) => name ?? ''),
     },
   };
+}
+
+/** Maps of strings that Go leaves out when they are empty. */
+export function withoutEmptyData(object: JsonObject): JsonObject {
+  const empty = ['data', 'binaryData', 'stringData'].filter((key) => {
+    const value = object[key];
+    return value === null || (isObject(value) && Object.keys(value).length === 0);
+  });
+  return empty.length === 0 ? object : without(object, ...empty);
 }
 
 /** What is wrong with an object of a built-in kind. */

@@ -44,6 +44,8 @@ interface Part {
 const SCALAR: Shape = {
   list: { type: 'atomic' },
   isAtomicMap: true,
+  isAlwaysThere: false,
+  declares: () => true,
   member: () => SCALAR,
   item: () => SCALAR,
 };
@@ -57,33 +59,41 @@ function membersOf(value: JsonObject, shape: Shape): Map<string, Part> {
   );
 }
 
-/** All fields of a value. Items of keyed lists belong to it as such, objects only through their members. */
+/**
+ * All fields of a value. Items of keyed lists belong to it as such, objects only through their members; an empty
+ * object is a field, an empty list of items is none.
+ */
 export function treeOf(value: Json, shape: Shape): FieldTree {
   const parts = partsOf(value, shape);
+  if (parts?.size === 0 && Array.isArray(value)) return NO_FIELDS;
   if (parts === undefined || parts.size === 0) return LEAF;
   const children = new Map<string, FieldTree>();
   for (const [name, part] of parts) {
     const child = treeOf(part.value, part.shape);
-    children.set(name, name.startsWith('k:') ? { ...child, self: true } : child);
+    const isItself =
+      name.startsWith('k:') || (name.startsWith('f:') && !shape.declares(name.slice(2)));
+    if (isItself) children.set(name, { ...child, self: true });
+    else if (!isEmptyTree(child)) children.set(name, child);
   }
   return { self: false, children };
 }
 
-/** Fields that are new or different in `after`. */
+/** Fields that are new or different in `after`. Maps and lists that are new as such count themselves too. */
 export function changedFields(before: Json | undefined, after: Json, shape: Shape): FieldTree {
   if (isEqual(before, after)) return NO_FIELDS;
   const parts = partsOf(after, shape);
-  if (parts === undefined || parts.size === 0) return LEAF;
-  const old = partsOf(before, shape) ?? new Map<string, Part>();
+  if (parts === undefined) return LEAF;
+  const known = partsOf(before, shape);
+  const isNew = before === undefined && !shape.isAlwaysThere;
+  const old = known ?? new Map<string, Part>();
   const children = new Map<string, FieldTree>();
   for (const [name, part] of parts) {
-    const known = old.get(name);
-    const child = changedFields(known?.value, part.value, part.shape);
-    const isNewItem = known === undefined && name.startsWith('k:');
+    const child = changedFields(old.get(name)?.value, part.value, part.shape);
+    const isNewItem = !old.has(name) && name.startsWith('k:');
     const tree = isNewItem ? { ...child, self: true } : child;
     if (!isEmptyTree(tree)) children.set(name, tree);
   }
-  return { self: false, children };
+  return { self: isNew, children };
 }
 
 export function union(a: FieldTree, b: FieldTree): FieldTree {
@@ -106,11 +116,8 @@ export function difference(a: FieldTree, b: FieldTree): FieldTree {
   return { self: a.self && !b.self, children };
 }
 
-/** What is in both. A leaf of one also meets everything below that place in the other. */
+/** What is in both. */
 export function intersection(a: FieldTree, b: FieldTree): FieldTree {
-  const isLeaf = (tree: FieldTree): boolean => tree.self && tree.children.size === 0;
-  if (isLeaf(a) && !isEmptyTree(b)) return b;
-  if (isLeaf(b) && !isEmptyTree(a)) return a;
   const children = new Map<string, FieldTree>();
   for (const [name, child] of a.children) {
     const other = b.children.get(name);
@@ -120,14 +127,24 @@ export function intersection(a: FieldTree, b: FieldTree): FieldTree {
   return { self: a.self && b.self, children };
 }
 
-/** Fields of the tree that the value still has. */
-export function existing(tree: FieldTree, value: Json | undefined, shape: Shape): FieldTree {
-  if (value === undefined) return NO_FIELDS;
-  const parts = partsOf(value, shape);
+/** The tree without the fields that `before` had and `after` has no more. What neither has stays. */
+export function withoutRemoved(
+  tree: FieldTree,
+  before: Json | undefined,
+  after: Json | undefined,
+  shape: Shape,
+): FieldTree {
+  const old = partsOf(before, shape);
+  const now = partsOf(after, shape);
   const children = new Map<string, FieldTree>();
   for (const [name, child] of tree.children) {
-    const part = parts?.get(name);
-    const rest = part === undefined ? NO_FIELDS : existing(child, part.value, part.shape);
+    const was = old?.get(name);
+    const is = now?.get(name);
+    if (was !== undefined && is === undefined) continue;
+    const rest =
+      was === undefined || is === undefined
+        ? child
+        : withoutRemoved(child, was.value, is.value, is.shape);
     if (!isEmptyTree(rest)) children.set(name, rest);
   }
   return { self: tree.self, children };

@@ -76,6 +76,8 @@ function mapFaults(
 }
 
 function finalizerFaults(metadata: JsonObject): StatusCause[] {
+  const { finalizers = [] } = metadata;
+  if (!Array.isArray(finalizers)) return [invalidValue('metadata.finalizers', 'must be a list')];
   return listAt(metadata, 'finalizers').flatMap((name, index) =>
     typeof name === 'string' && QUALIFIED_NAME.test(name)
       ? []
@@ -126,4 +128,31 @@ export function isTerminating(object: JsonObject): boolean {
 
 export function finalizersOf(object: JsonObject): Json[] {
   return listAt(objectAt(object, 'metadata'), 'finalizers');
+}
+
+/** Members that are not kept when they are empty, as Go leaves them out. */
+const MAPS = ['labels', 'annotations'];
+const LISTS = ['finalizers', 'ownerReferences'];
+
+function isLeftOut(key: string, value: Json): boolean {
+  if (value === null) return MAPS.includes(key) || LISTS.includes(key);
+  if (isObject(value)) return MAPS.includes(key) && Object.keys(value).length === 0;
+  return Array.isArray(value) && LISTS.includes(key) && value.length === 0;
+}
+
+/** The object with its metadata as the server would write it. */
+export function withoutEmptyMetadata(object: JsonObject): JsonObject {
+  const members = Object.entries(objectAt(object, 'metadata'));
+  const kept = members.filter(([key, value]) => !isLeftOut(key, value));
+  const metadata: JsonObject = Object.fromEntries(kept);
+  for (const key of MAPS) {
+    const map = metadata[key];
+    if (isObject(map)) metadata[key] = withoutNullTexts(map);
+  }
+  return { ...object, metadata };
+}
+
+/** Go reads null into a string as ''. */
+function withoutNullTexts(map: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, value ?? '']));
 }

@@ -39,7 +39,7 @@ function applyOperation(root: { document: Json }, operation: JsonObject): void {
   const path = pointerOf(operation, 'path');
   switch (operation.op) {
     case 'test':
-      if (!isEqual(read(root.document, path), operation.value ?? null)) {
+      if (!isEqual(readExisting(root, path), operation.value ?? null)) {
         throw new PatchMismatch(`testing value ${String(operation.path)} failed`);
       }
       return;
@@ -50,8 +50,7 @@ function applyOperation(root: { document: Json }, operation: JsonObject): void {
       take(root, path);
       return;
     case 'replace':
-      take(root, path);
-      insert(root, path, copy(operation.value ?? null));
+      replace(root, path, copy(operation.value ?? null));
       return;
     case 'move':
       insert(root, path, take(root, pointerOf(operation, 'from')));
@@ -91,6 +90,14 @@ function parentOf(root: { document: Json }, path: readonly string[]): Json[] | J
   throw new PatchMismatch(`the path /${path.join('/')} leads nowhere`);
 }
 
+/** Like the library of the real server: an absent member of an object that exists is null. */
+function readExisting(root: { document: Json }, path: readonly string[]): Json {
+  const value = read(root.document, path);
+  if (value !== undefined) return value;
+  if (isObject(parentOf(root, path))) return null;
+  throw new PatchMismatch(`nothing at /${path.join('/')}`);
+}
+
 function insert(root: { document: Json }, path: readonly string[], value: Json): void {
   const last = path.at(-1);
   if (last === undefined) {
@@ -107,6 +114,15 @@ function insert(root: { document: Json }, path: readonly string[], value: Json):
     throw new PatchMismatch(`no index ${last} in the list at /${path.slice(0, -1).join('/')}`);
   }
   parent.splice(index, 0, value);
+}
+
+/** The real server's library lets an absent member of an object be replaced, against the RFC. */
+function replace(root: { document: Json }, path: readonly string[], value: Json): void {
+  if (path.length > 0 && isObject(parentOf(root, path))) insert(root, path, value);
+  else {
+    take(root, path);
+    insert(root, path, value);
+  }
 }
 
 function take(root: { document: Json }, path: readonly string[]): Json {

@@ -117,8 +117,16 @@ function numberFaults(value: number, schema: JsonObject, field: string): StatusC
   const isMaxOut = schema.exclusiveMaximum === true;
   const isMinOut = schema.exclusiveMinimum === true;
   const faults = limitFaults(schema, field, [
-    ['maximum', (limit) => (isMaxOut ? value >= limit : value > limit), 'should be at most #'],
-    ['minimum', (limit) => (isMinOut ? value <= limit : value < limit), 'should be at least #'],
+    [
+      'maximum',
+      (limit) => (isMaxOut ? value >= limit : value > limit),
+      'should be less than or equal to #',
+    ],
+    [
+      'minimum',
+      (limit) => (isMinOut ? value <= limit : value < limit),
+      'should be greater than or equal to #',
+    ],
     ['multipleOf', (limit) => value % limit !== 0, 'should be a multiple of #'],
   ]);
   const isInt32 = schema.format === 'int32';

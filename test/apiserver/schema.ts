@@ -67,6 +67,27 @@ function pruneValue(value: Json, schema: JsonObject, path: string, unknown: stri
   return kept;
 }
 
+/**
+ * Drops members that are null where the schema neither allows that nor has a default to put there. Done when an object
+ * is read from a request, not to the result of a server-side apply.
+ */
+export function dropNulls(value: Json, schema: JsonObject): Json {
+  if (Array.isArray(value)) {
+    const items = objectAt(schema, 'items');
+    return value.map((item) => dropNulls(item, items));
+  }
+  if (!isObject(value)) return value;
+  const properties = objectAt(schema, 'properties');
+  const others = schema.additionalProperties;
+  const kept = Object.entries(value).flatMap(([key, member]) => {
+    const own = properties[key] ?? others;
+    if (!isObject(own)) return [[key, member] as const];
+    const isMisplaced = member === null && own.nullable !== true && own.default === undefined;
+    return isMisplaced ? [] : [[key, dropNulls(member, own)] as const];
+  });
+  return Object.fromEntries(kept);
+}
+
 /** Fills in defaults, also inside of what was filled in. */
 export function fillDefaults(value: Json, schema: JsonObject): Json {
   if (Array.isArray(value)) {

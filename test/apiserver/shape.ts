@@ -7,6 +7,10 @@ export interface Shape {
   readonly list: ListRule;
   /** The object is replaced as a whole. */
   readonly isAtomicMap: boolean;
+  /** A Go struct, which the server has even where nobody wrote it: it cannot be new. */
+  readonly isAlwaysThere: boolean;
+  /** False for the keys of a map, which come and go; true for the members of a struct. */
+  declares(key: string): boolean;
   member(key: string): Shape;
   item(): Shape;
 }
@@ -29,6 +33,18 @@ const BUILT_IN_LISTS: Readonly<Record<string, ListRule>> = {
 };
 const BUILT_IN_ATOMIC_MAPS = new Set(['selector', 'nodeSelector', 'fieldRef', 'openAPIV3Schema']);
 
+const BUILT_IN_MAPS = new Set([
+  'allocatable',
+  'annotations',
+  'binaryData',
+  'capacity',
+  'data',
+  'labels',
+  'limits',
+  'matchLabels',
+  'requests',
+]);
+
 /** Values of keys that an item may leave out. */
 export const LIST_KEY_DEFAULTS: JsonObject = { protocol: 'TCP' };
 
@@ -36,6 +52,8 @@ function builtInShape(name: string): Shape {
   return {
     list: BUILT_IN_LISTS[name] ?? ATOMIC,
     isAtomicMap: BUILT_IN_ATOMIC_MAPS.has(name),
+    isAlwaysThere: !BUILT_IN_MAPS.has(name) && BUILT_IN_LISTS[name] === undefined,
+    declares: () => !BUILT_IN_MAPS.has(name),
     member: builtInShape,
     item: () => builtInShape(''),
   };
@@ -47,6 +65,8 @@ function schemaShape(schema: JsonObject): Shape {
   return {
     list: listRuleOf(schema),
     isAtomicMap: schema['x-kubernetes-map-type'] === 'atomic',
+    isAlwaysThere: false,
+    declares: (key) => isObject(properties[key]),
     member: (key) => {
       const own = properties[key];
       return schemaShape(isObject(own) ? own : others);
@@ -68,7 +88,9 @@ export function shapeOf(kind: Pick<Kind, 'schema'>): Shape {
   if (kind.schema === undefined) return builtInShape('');
   const custom = schemaShape(kind.schema);
   const metadata = builtInShape('metadata');
-  return { ...custom, member: (key) => (key === 'metadata' ? metadata : custom.member(key)) };
+  const member = (key: string): Shape => (key === 'metadata' ? metadata : custom.member(key));
+  const declares = (key: string): boolean => key === 'metadata' || custom.declares(key);
+  return { ...custom, isAlwaysThere: true, declares, member };
 }
 
 /** The keys of a list item, defaults filled in; undefined when it has none of them. */

@@ -1,7 +1,7 @@
 // Test equipment: every change of an object goes through here: preconditions, the split of status and the rest,
 // defaults and validation, generation, field ownership, finalizers. Deciding what to ask for is the handlers' part.
 import { applyConfig, recordUpdate, type Writer } from './apply.ts';
-import { checkBuiltIn, completeBuiltIn, completeCrd } from './built-in.ts';
+import { checkBuiltIn, completeBuiltIn, completeCrd, withoutEmptyData } from './built-in.ts';
 import { isEqual, type JsonObject, objectAt, textAt, without } from './json.ts';
 import { apiVersionOf, CRD_PLURAL, type Kind, type KindRegistry, storeKey } from './kinds.ts';
 import {
@@ -10,6 +10,7 @@ import {
   generateName,
   isTerminating,
   toTime,
+  withoutEmptyMetadata,
   withServerMembers,
 } from './metadata.ts';
 import {
@@ -20,11 +21,12 @@ import {
   withoutFrame,
   withPropagation,
 } from './object-parts.ts';
-import { fillDefaults, prune } from './schema.ts';
+import { dropNulls, fillDefaults, prune } from './schema.ts';
 import { checkValue } from './schema-check.ts';
 import { shapeOf } from './shape.ts';
 import * as status from './status.ts';
 import { objectKey, type Store } from './store.ts';
+import { checkTyped } from './typed.ts';
 
 /** What a write is about and how it was asked for. */
 export interface WriteContext {
@@ -74,7 +76,7 @@ export class ObjectWriter {
     const old = this.#require(context);
     const changed = change(old);
     this.#checkPreconditions(context, old, objectAt(changed, 'metadata'));
-    const next = this.#merge(context, old, changed);
+    const next = this.#merge(context, old, changed, false);
     const writer = this.#writer(context, 'Update');
     const owned = recordUpdate(old, next, writer, shapeOf(context.kind));
     return this.#commit(context, old, isResetOfOwners(changed) ? disown(owned) : owned);
@@ -86,19 +88,18 @@ export class ObjectWriter {
     config: JsonObject,
     isForced: boolean,
   ): { object: JsonObject; isNew: boolean } {
-    const old = this.#find(context);
+    const old = context.subresource === '' ? this.#find(context) : this.#require(context);
     const writer = this.#writer(context, 'Apply');
     const shape = shapeOf(context.kind);
     const wanted = this.#applicable(context, config);
     if (old === undefined) {
-      if (context.subresource !== '') throw status.notFound(this.#subject(context));
       const merged = applyConfig(undefined, wanted, writer, shape, isForced);
       return { object: this.#insert(context, merged, undefined), isNew: true };
     }
     this.#checkPreconditions(context, old, objectAt(config, 'metadata'));
     const merged = applyConfig(old, wanted, writer, shape, isForced);
     const owners = objectAt(merged, 'metadata').managedFields;
-    const next = this.#merge(context, old, merged);
+    const next = this.#merge(context, old, merged, true);
     const rest = without(objectAt(next, 'metadata'), 'managedFields');
     const metadata = owners === undefined ? rest : { ...rest, managedFields: owners };
     return { object: this.#commit(context, old, { ...next, metadata }), isNew: false };
@@ -169,7 +170,6 @@ export class ObjectWriter {
     }
     const name = textAt(metadata, 'name') || this.#generatedName(metadata);
     const named = { ...context, name };
-    if (this.#find(named) !== undefined) throw status.alreadyExists(this.#subject(named));
     const fresh: JsonObject = {
       uid: crypto.randomUUID(),
       creationTimestamp: toTime(this.#now()),
@@ -177,7 +177,8 @@ export class ObjectWriter {
     };
     const placed = { ...without(metadata, 'generateName'), name, ...(namespace && { namespace }) };
     const known = withServerMembers({ ...frameOf(kind, body), metadata: placed }, fresh);
-    const prepared = this.#prepare(named, this.#completed(kind, known));
+    const prepared = this.#prepare(named, this.#completed(kind, known), writer === undefined);
+    if (this.#find(named) !== undefined) throw status.alreadyExists(this.#subject(named));
     const owned =
       writer === undefined ? prepared : recordUpdate(undefined, prepared, writer, shapeOf(kind));
     return context.isDryRun ? owned : this.#put(kind, owned);
@@ -220,7 +221,12 @@ export class ObjectWriter {
   }
 
   /** The next version of an object: status and the rest are written separately where they are separate. */
-  #merge(context: WriteContext, old: JsonObject, changed: JsonObject): JsonObject {
+  #merge(
+    context: WriteContext,
+    old: JsonObject,
+    changed: JsonObject,
+    isApplied: boolean,
+  ): JsonObject {
     const { kind } = context;
     const known = objectAt(old, 'metadata');
     if (isTerminating(changed) && !isTerminating(old)) {
@@ -236,7 +242,7 @@ export class ObjectWriter {
       ...(known.managedFields === undefined ? {} : { managedFields: known.managedFields }),
     };
     const body = withServerMembers({ ...frameOf(kind, changed), metadata: sameName }, known);
-    const next = this.#prepare(context, this.#split(context, old, body));
+    const next = this.#prepare(context, this.#split(context, old, body), isApplied);
     this.#checkFinalizers(context, old, next);
     const isSameSpec = isEqual(
       without(old, 'metadata', 'status'),
@@ -261,8 +267,11 @@ export class ObjectWriter {
     return { ...without(old, 'status'), metadata: metadata ?? {}, ...part(body) };
   }
 
-  #prepare(context: WriteContext, object: JsonObject): JsonObject {
+  #prepare(context: WriteContext, given: JsonObject, isApplied: boolean): JsonObject {
     const { kind } = context;
+    const object = withoutEmptyMetadata(
+      kind.schema === undefined ? withoutEmptyData(given) : given,
+    );
     const faults = checkMetadata(object, kind);
     if (kind.schema === undefined) {
       faults.push(...checkBuiltIn(object, kind));
@@ -271,7 +280,8 @@ export class ObjectWriter {
     }
     const pruned = prune(object, kind.schema);
     this.#noteUnknown(context, pruned.unknown);
-    const filled = fillDefaults(pruned.object, kind.schema) as JsonObject; // an object stays one
+    const read = isApplied ? pruned.object : dropNulls(pruned.object, kind.schema);
+    const filled = fillDefaults(read, kind.schema) as JsonObject; // an object stays one
     faults.push(...checkValue(without(filled, 'metadata'), withoutFrame(kind.schema), ''));
     if (faults.length > 0) throw status.invalid(this.#subject(context), faults);
     return filled;
@@ -311,6 +321,7 @@ export class ObjectWriter {
   #pruneConfig(context: WriteContext, config: JsonObject, schema: JsonObject): JsonObject {
     const pruned = prune(config, schema);
     this.#noteUnknown(context, pruned.unknown);
+    checkTyped(config, schema, context.name);
     return pruned.object;
   }
 

@@ -176,6 +176,54 @@ export function describeApply(bench: Bench): void {
       expect(await bench.client.get(WIDGETS, { name })).toBeUndefined();
     });
 
+    test('a field that the schema does not declare fails the whole apply', async () => {
+      const name = bench.unique('apply');
+      const error = await rejectionOf(apply(name, 'one', { spec: { size: 1, typo: true } }));
+      expect(error).toMatchObject({ status: 500 });
+      expect(String(error)).toContain('.spec.typo: field not declared in schema');
+      expect(await bench.client.get(WIDGETS, { name })).toBeUndefined();
+    });
+
+    test('a struct that nobody has anything in goes with its defaults', async () => {
+      const name = bench.unique('apply');
+      const first = await apply(name, 'one', { spec: { size: 1, nested: { a: '1' } } });
+      expect(first.spec).toMatchObject({ nested: { a: '1', mode: 'auto' } });
+      const second = await apply(name, 'one', { spec: { size: 1 } });
+      expect(second.spec).toEqual({ size: 1, color: 'red' });
+    });
+
+    test('a merged list has the order of the one who applies', async () => {
+      const name = bench.unique('apply');
+      const rails = (...nets: string[]): unknown => nets.map((net) => ({ net }));
+      await apply(name, 'one', { spec: { size: 1, rails: rails('a', 'b', 'c') } });
+      await apply(name, 'two', { spec: { size: 1, rails: rails('d') } });
+      const both = await apply(name, 'one', { spec: { size: 1, rails: rails('c', 'a', 'b') } });
+      expect(both.spec).toMatchObject({ rails: rails('c', 'd', 'a', 'b') });
+    });
+
+    test('an item goes with all in it when nobody applies the item itself', async () => {
+      const { client } = bench;
+      const name = bench.unique('apply');
+      await apply(name, 'one', { spec: { size: 1, rails: [{ net: 'a' }] } });
+      const body = [{ op: 'add', path: '/spec/rails/0/note', value: 'mine' }];
+      await client.patch(WIDGETS, { name }, { type: 'json', body, fieldManager: 'hand' });
+      await apply(name, 'two', { spec: { size: 1, rails: [{ net: 'b' }] } });
+      const less = await apply(name, 'one', { spec: { size: 1 } });
+      expect(less.spec).toEqual({ size: 1, color: 'red', rails: [{ net: 'b' }] });
+      expect(Object.keys(ownersOf(less)).sort()).toEqual(['one Apply', 'two Apply']);
+    });
+
+    test('a list is not emptied by apply while somebody else has a part of it', async () => {
+      const { client } = bench;
+      const name = bench.unique('apply');
+      await apply(name, 'one', { spec: { size: 1, rails: [{ net: 'a' }] } });
+      const body = [{ op: 'add', path: '/spec/rails/0/note', value: 'mine' }];
+      await client.patch(WIDGETS, { name }, { type: 'json', body, fieldManager: 'hand' });
+      // The real server makes null of the emptied list and then refuses it; so does the embedded one.
+      const error = await rejectionOf(apply(name, 'one', { spec: { size: 1 } }));
+      expect(isKubeError(error, 'invalid')).toBe(true);
+    });
+
     test('built-in kinds are applied too', async () => {
       const { client, namespace } = bench;
       const key = { name: bench.unique('apply'), namespace };

@@ -104,6 +104,16 @@ export function describeSchemas(bench: Bench): void {
       });
     });
 
+    test('null is dropped where nothing stands for it, and kept where it is allowed', async () => {
+      const { client } = bench;
+      const made = await client.create(WIDGETS, {
+        metadata: { name: bench.unique('null') },
+        spec: { size: 1, name: null, comment: null, nested: { a: null }, labels: null },
+      });
+      const nested = { mode: 'auto' };
+      expect(made.spec).toEqual({ size: 1, color: 'red', comment: null, nested });
+    });
+
     test('a kind that preserves unknown fields keeps them', async () => {
       const { client, namespace } = bench;
       const metadata = { name: bench.unique('free'), namespace };
