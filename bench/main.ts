@@ -88,14 +88,14 @@ async function runApart(bench: Bench): Promise<BenchRow[] | string> {
 function markdown(title: string, rows: BenchRow[] | string): string {
   if (typeof rows === 'string') return `## ${title}\n\nNot measured: ${rows}.\n`;
   const lines = rows.map((row) => {
-    const ratio = row.ratio === undefined ? '' : `${row.ratio} x as fast`;
+    const ratio = row.ratio === undefined ? '' : `${row.ratio}`;
     const verdict = meetsTarget(row) ? 'met' : 'MISSED';
-    const target = row.target === undefined ? '' : `${row.target} ${row.unit}: ${verdict}`;
+    const target = row.target === undefined ? '' : `<= ${row.target}: ${verdict}`;
     const figures = [`${row.median} ${row.unit}`, `${row.p99} ${row.unit}`];
     return `| ${[row.name, ...figures, row.peer ?? '', ratio, target, row.note ?? ''].join(' | ')} |`;
   });
   const header =
-    '| what | median | p99 | peer in the same run | ratio | wanted | note |\n' +
+    '| what | median | p99 | peer in the same run | ours / peer | wanted | note |\n' +
     '|---|---|---|---|---|---|---|';
   return `## ${title}\n\n${header}\n${lines.join('\n')}\n`;
 }
@@ -129,6 +129,7 @@ const only = Bun.argv.indexOf('--only');
 if (only >= 0) {
   const bench = benches.find((candidate) => candidate.name === Bun.argv[only + 1]);
   if (bench === undefined) throw new Error(`no benchmark named ${Bun.argv[only + 1]}`);
+  if (bench.isolated) Bun.spawnSync(['ip', 'link', 'set', 'lo', 'up']);
   const rows = await (await bench.load())();
   console.log(MARK + JSON.stringify(rows));
   process.exit(0);
