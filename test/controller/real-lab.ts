@@ -107,11 +107,12 @@ export class RealCluster implements AsyncDisposable {
       `no ${kind.plural} are left`,
       async () => {
         const { items } = await this.client.list(raw);
-        const own = items.filter(
-          ({ metadata }) =>
-            !/^(kube-|default)/.test(metadata.name) &&
-            metadata.namespace !== 'kube-system' &&
-            metadata.namespace !== 'kube-public',
+        // Of kinds that the cluster itself uses only what is in our namespace.
+        const isShared = kind.group === '' || kind.group === 'coordination.k8s.io';
+        const own = items.filter(({ metadata }) =>
+          isShared && kind.namespaced
+            ? metadata.namespace === NAMESPACE && metadata.name !== 'kube-root-ca.crt'
+            : true,
         );
         for (const { metadata } of own) {
           const key = { name: metadata.name, namespace: metadata.namespace };
