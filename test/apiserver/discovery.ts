@@ -21,7 +21,9 @@ export function discover(path: string, kinds: readonly Kind[]): JsonObject | und
   }
   if (path === '/apis') return groupList(kinds);
   const [, root, group, version] = /^\/(apis?)\/([^/]+)(?:\/([^/]+))?$/.exec(path) ?? [];
-  if (root === 'api') return group === 'v1' ? resourceList('v1', kinds) : undefined;
+  if (root === 'api') {
+    return group === 'v1' && version === undefined ? resourceList('v1', kinds) : undefined;
+  }
   if (group === undefined) return undefined;
   return version === undefined ? groupOf(group, kinds) : resourceList(`${group}/${version}`, kinds);
 }
