@@ -12,7 +12,7 @@ export interface BenchRow {
   /** Median of the peer divided by ours: above 1, ours is faster. */
   ratio?: number;
   /** What the median has to keep, for example `<= 50`; in `unit`. */
-  target?: string;
+  target?: number | string;
   /** A fact that helps to read the row, for example what was measured elsewhere. */
   note?: string;
 }
