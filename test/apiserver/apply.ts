@@ -1,5 +1,5 @@
-// Test equipment: field ownership. Server-side apply merges what a manager wants and takes back what it no longer
-// wants; every other write is recorded as an update by its manager.
+// Test equipment: field ownership. Server-side apply merges what a manager wants and takes back
+// what it no longer wants; every other write is recorded as an update by its manager.
 import {
   changedFields,
   difference,
@@ -114,7 +114,9 @@ function withEntries(object: JsonObject, entries: readonly Entry[]): JsonObject 
   return { ...object, metadata: { ...metadata, ...owned } };
 }
 
-/** Records a create, replace or patch: changed fields change hands, vanished ones belong to nobody. */
+/**
+ * Records a create, replace or patch: changed fields change hands, vanished ones belong to nobody.
+ */
 export function recordUpdate(
   before: JsonObject | undefined,
   after: JsonObject,
@@ -138,7 +140,10 @@ export function recordUpdate(
   return withEntries(after, [...others, { writer: { ...writer, time }, fields }]);
 }
 
-/** Owners of an object; one of its own for everything in an object that has none, as it is about to get some. */
+/**
+ * Owners of an object; one of its own for everything in an object that has none, as it is about to
+ * get some.
+ */
 function entriesOrFirst(live: JsonObject, writer: Writer, shape: Shape): Entry[] {
   const entries = entriesOf(live);
   if (entries.length > 0) return entries;
@@ -146,7 +151,10 @@ function entriesOrFirst(live: JsonObject, writer: Writer, shape: Shape): Entry[]
   return [{ writer: first, fields: changedFields(undefined, ownable(live), shape) }];
 }
 
-/** The object after a server-side apply of `config`. Throws 409 on fields of others, unless `isForced`. */
+/**
+ * The object after a server-side apply of `config`. Throws 409 on fields of others, unless
+ * `isForced`.
+ */
 export function applyConfig(
   live: JsonObject | undefined,
   config: JsonObject,
@@ -221,8 +229,8 @@ function mergeList(live: Json[], config: Json[], shape: Shape): Json[] {
 }
 
 /**
- * Order of a merged list: wanted items in their own order; an item that only the old list has stays before the wanted
- * one that it preceded there, as far as the two orders allow.
+ * Order of a merged list: wanted items in their own order; an item that only the old list has stays
+ * before the wanted one that it preceded there, as far as the two orders allow.
  */
 export function mergedOrder(old: readonly string[], wanted: readonly string[]): string[] {
   const isWanted = new Set(wanted);
@@ -252,8 +260,9 @@ interface Removal {
 }
 
 /**
- * Takes out what the manager gave up and nobody else has. A member of a struct goes as a whole, with
- * what nobody owns in it, when nothing in it is kept; keys of maps and items of lists go when they themselves are not.
+ * Takes out what the manager gave up and nobody else has. A member of a struct goes as a whole,
+ * with what nobody owns in it, when nothing in it is kept; keys of maps and items of lists go when
+ * they themselves are not.
  */
 function removeFields(value: Json, o: Removal, shape: Shape): Json {
   const left = (name: string, part: Json, partShape: Shape): Json | undefined => {

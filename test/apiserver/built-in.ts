@@ -1,5 +1,6 @@
-// Test equipment: the few rules of built-in kinds that programs notice: what the server adds, and what it refuses.
-// Everything else about built-in kinds is stored as it comes, without their defaults.
+// Test equipment: the few rules of built-in kinds that programs notice: what the server adds, and
+// what it refuses. Everything else about built-in kinds is stored as it comes, without their
+// defaults.
 import { isObject, type JsonObject, listAt, objectAt, textAt, without } from './json.ts';
 import { CRD_PLURAL, type Kind } from './kinds.ts';
 import { structuralFaults } from './schema.ts';

@@ -1,4 +1,5 @@
-// Test equipment: the documents by which clients learn what is served, in their old form, which kubectl falls back to.
+// Test equipment: the documents by which clients learn what is served, in their old form, which
+// kubectl falls back to.
 import type { Json, JsonObject } from './json.ts';
 import { apiVersionOf, type Kind } from './kinds.ts';
 

@@ -1,5 +1,5 @@
-// Test equipment: sets of fields as trees, in the vocabulary of managedFields (FieldsV1): `f:` a member, `k:` a list
-// item by its keys, `v:` an element of a set, `.` the place itself.
+// Test equipment: sets of fields as trees, in the vocabulary of managedFields (FieldsV1): `f:` a
+// member, `k:` a list item by its keys, `v:` an element of a set, `.` the place itself.
 import { isEqual, isObject, type Json, type JsonObject, toCanonicalText } from './json.ts';
 import { itemKey, type Shape } from './shape.ts';
 
@@ -16,7 +16,9 @@ export function isEmptyTree(tree: FieldTree): boolean {
   return !tree.self && tree.children.size === 0;
 }
 
-/** The parts of a value that can be owned separately, with the name of each. Undefined for a leaf. */
+/**
+ * The parts of a value that can be owned separately, with the name of each. Undefined for a leaf.
+ */
 export function partsOf(value: Json | undefined, shape: Shape): Map<string, Part> | undefined {
   if (isObject(value)) return shape.isAtomicMap ? undefined : membersOf(value, shape);
   if (!Array.isArray(value)) return undefined;
@@ -60,8 +62,8 @@ function membersOf(value: JsonObject, shape: Shape): Map<string, Part> {
 }
 
 /**
- * All fields of a value. Items of keyed lists belong to it as such, objects only through their members; an empty
- * object is a field, an empty list of items is none.
+ * All fields of a value. Items of keyed lists belong to it as such, objects only through their
+ * members; an empty object is a field, an empty list of items is none.
  */
 export function treeOf(value: Json, shape: Shape): FieldTree {
   const parts = partsOf(value, shape);
@@ -78,7 +80,10 @@ export function treeOf(value: Json, shape: Shape): FieldTree {
   return { self: false, children };
 }
 
-/** Fields that are new or different in `after`. Maps and lists that are new as such count themselves too. */
+/**
+ * Fields that are new or different in `after`. Maps and lists that are new as such count themselves
+ * too.
+ */
 export function changedFields(before: Json | undefined, after: Json, shape: Shape): FieldTree {
   if (isEqual(before, after)) return NO_FIELDS;
   const parts = partsOf(after, shape);
@@ -127,7 +132,9 @@ export function intersection(a: FieldTree, b: FieldTree): FieldTree {
   return { self: a.self && b.self, children };
 }
 
-/** The tree without the fields that `before` had and `after` has no more. What neither has stays. */
+/**
+ * The tree without the fields that `before` had and `after` has no more. What neither has stays.
+ */
 export function withoutRemoved(
   tree: FieldTree,
   before: Json | undefined,

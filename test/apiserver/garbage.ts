@@ -1,5 +1,6 @@
-// Test equipment: the parts of the controller manager that programs rely on: collecting objects whose owners are gone,
-// deletion in the foreground and orphaning, and emptying namespaces that end. Works right after the change, not in it.
+// Test equipment: the parts of the controller manager that programs rely on: collecting objects
+// whose owners are gone, deletion in the foreground and orphaning, and emptying namespaces that
+// end. Works right after the change, not in it.
 import { isObject, type JsonObject, listAt, objectAt, textAt, without } from './json.ts';
 import { type Kind, type KindRegistry, storeKey } from './kinds.ts';
 import { finalizersOf, isTerminating } from './metadata.ts';
@@ -46,7 +47,10 @@ export class GarbageCollector {
     }
   }
 
-  /** Owners that wait for their dependents, and an ending namespace, look again after each departure. */
+  /**
+   * Owners that wait for their dependents, and an ending namespace, look again after each
+   * departure.
+   */
   #noteDeparture(object: JsonObject): void {
     const metadata = objectAt(object, 'metadata');
     const namespace = textAt(metadata, 'namespace');

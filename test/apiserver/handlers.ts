@@ -1,4 +1,5 @@
-// Test equipment: one function per verb of the embedded API server, from a parsed request to an answer.
+// Test equipment: one function per verb of the embedded API server, from a parsed request to an
+// answer.
 import { isObject, type Json, type JsonObject, listAt, objectAt, textAt } from './json.ts';
 import { apiVersionOf, type Kind, storeKey } from './kinds.ts';
 import { jsonPatch, mergePatch, PatchMismatch, strategicMerge } from './patch.ts';

@@ -1,5 +1,5 @@
-// Test equipment: JSON values and the few operations the embedded API server needs on them. Stored values are never
-// changed in place; whoever wants to change one takes a copy first.
+// Test equipment: JSON values and the few operations the embedded API server needs on them. Stored
+// values are never changed in place; whoever wants to change one takes a copy first.
 
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 export interface JsonObject {

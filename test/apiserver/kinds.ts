@@ -1,5 +1,5 @@
-// Test equipment: which kinds the embedded API server serves. Built-in ones are a table and are stored as they come;
-// the others come and go with their CustomResourceDefinitions.
+// Test equipment: which kinds the embedded API server serves. Built-in ones are a table and are
+// stored as they come; the others come and go with their CustomResourceDefinitions.
 import { isObject, type JsonObject, listAt, objectAt, textAt } from './json.ts';
 
 /** How lists are merged by server-side apply and, for built-in kinds, by strategic merge patch. */
@@ -34,7 +34,9 @@ export function apiVersionOf(kind: Pick<Kind, 'group' | 'version'>): string {
   return kind.group === '' ? kind.version : `${kind.group}/${kind.version}`;
 }
 
-/** group/version, plural, kind, flags (n namespaced, s status, g generation, r review), short names. */
+/**
+ * group/version, plural, kind, flags (n namespaced, s status, g generation, r review), short names.
+ */
 const BUILT_IN: readonly [string, string, string, string, string?][] = [
   ['v1', 'namespaces', 'Namespace', 's', 'ns'],
   ['v1', 'nodes', 'Node', 's', 'no'],

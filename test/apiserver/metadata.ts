@@ -1,5 +1,5 @@
-// Test equipment: the rules of ObjectMeta: names, labels, annotations, owners, and the members that only the server
-// writes.
+// Test equipment: the rules of ObjectMeta: names, labels, annotations, owners, and the members that
+// only the server writes.
 import { isObject, type Json, type JsonObject, listAt, objectAt, textAt } from './json.ts';
 import type { Kind } from './kinds.ts';
 import type { StatusCause } from './status.ts';

@@ -1,5 +1,5 @@
-// The patch formats by table: the examples of RFC 7386, RFC 6902 with the liberties of the real server's library, what
-// kubectl sends for built-in kinds, and the order of merged lists.
+// The patch formats by table: the examples of RFC 7386, RFC 6902 with the liberties of the real
+// server's library, what kubectl sends for built-in kinds, and the order of merged lists.
 import { describe, expect, test } from 'bun:test';
 import { mergedOrder } from './apply.ts';
 import type { Json, JsonObject } from './json.ts';

@@ -1,5 +1,5 @@
-// Test equipment: the patch formats other than server-side apply: RFC 7386 merge, RFC 6902 JSON patch, and the
-// strategic merge that kubectl sends for built-in kinds.
+// Test equipment: the patch formats other than server-side apply: RFC 7386 merge, RFC 6902 JSON
+// patch, and the strategic merge that kubectl sends for built-in kinds.
 import { isSameItem } from './apply.ts';
 import { copy, isEqual, isObject, type Json, type JsonObject, without } from './json.ts';
 import type { Shape } from './shape.ts';
@@ -23,7 +23,9 @@ export class PatchMismatch extends Error {
   override readonly name = 'PatchMismatch';
 }
 
-/** RFC 6902, all or nothing. Throws 400 on a malformed patch, PatchMismatch where it does not fit. */
+/**
+ * RFC 6902, all or nothing. Throws 400 on a malformed patch, PatchMismatch where it does not fit.
+ */
 export function jsonPatch(value: JsonObject, patch: Json): Json {
   if (!Array.isArray(patch)) throw badRequest('a JSON patch is a list of operations');
   if (patch.length > OPERATIONS_MAX) throw badRequest(`more than ${OPERATIONS_MAX} operations`);

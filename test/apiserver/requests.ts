@@ -20,7 +20,10 @@ export interface ApiRequest {
   readonly isWatch: boolean;
 }
 
-/** `/api/v1/...` or `/apis/GROUP/VERSION/...`, then perhaps a namespace, then the kind and perhaps a name. */
+/**
+ * `/api/v1/...` or `/apis/GROUP/VERSION/...`, then perhaps a namespace, then the kind and perhaps a
+ * name.
+ */
 const PATH =
   /^\/(?:api\/(?<core>v1)|apis\/(?<group>[^/]+)\/(?<version>[^/]+))(?:\/namespaces\/(?<namespace>[^/]+))?\/(?<plural>[^/]+)(?:\/(?<name>[^/]+)(?:\/(?<subresource>[^/]+))?)?\/?$/;
 
@@ -54,7 +57,10 @@ function readPath(path: string, kinds: KindRegistry): Parts {
   return asNamespace(path, kinds);
 }
 
-/** `/api/v1/namespaces/NAME[/status]` looks like something inside a namespace, but is the namespace itself. */
+/**
+ * `/api/v1/namespaces/NAME[/status]` looks like something inside a namespace, but is the namespace
+ * itself.
+ */
 function asNamespace(path: string, kinds: KindRegistry): Parts {
   const found = /^\/api\/v1\/namespaces\/([^/]+)\/(status|finalize)\/?$/.exec(path);
   const kind = found === null ? undefined : kinds.find('', 'v1', 'namespaces');

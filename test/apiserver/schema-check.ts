@@ -1,5 +1,5 @@
-// Test equipment: checks values against the validations of a structural schema and names every fault with its place,
-// in the words of the real server where tests read them.
+// Test equipment: checks values against the validations of a structural schema and names every
+// fault with its place, in the words of the real server where tests read them.
 import { isEqual, isObject, type Json, type JsonObject, listAt, objectAt, textAt } from './json.ts';
 import { itemKey } from './shape.ts';
 import type { StatusCause } from './status.ts';

@@ -1,5 +1,6 @@
-// Test equipment: structural schemas of custom kinds: pruning, defaults, and finding unknown fields. Checking values is
-// in schema-check.ts. CEL rules (x-kubernetes-validations) are not evaluated.
+// Test equipment: structural schemas of custom kinds: pruning, defaults, and finding unknown
+// fields. Checking values is in schema-check.ts. CEL rules (x-kubernetes-validations) are not
+// evaluated.
 import { copy, isObject, type Json, type JsonObject, listAt, objectAt } from './json.ts';
 
 const PRESERVE = 'x-kubernetes-preserve-unknown-fields';
@@ -31,7 +32,10 @@ export interface Pruned {
   readonly unknown: string[];
 }
 
-/** Drops what the schema does not know. A null that is not nullable is dropped where a default stands for it. */
+/**
+ * Drops what the schema does not know. A null that is not nullable is dropped where a default
+ * stands for it.
+ */
 export function prune(object: JsonObject, schema: JsonObject): Pruned {
   const unknown: string[] = [];
   const body = Object.fromEntries(Object.entries(object).filter(([key]) => !FRAME.has(key)));
@@ -68,8 +72,8 @@ function pruneValue(value: Json, schema: JsonObject, path: string, unknown: stri
 }
 
 /**
- * Drops members that are null where the schema neither allows that nor has a default to put there. Done when an object
- * is read from a request, not to the result of a server-side apply.
+ * Drops members that are null where the schema neither allows that nor has a default to put there.
+ * Done when an object is read from a request, not to the result of a server-side apply.
  */
 export function dropNulls(value: Json, schema: JsonObject): Json {
   if (Array.isArray(value)) {

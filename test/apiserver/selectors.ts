@@ -29,7 +29,10 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   secrets: ['type'],
 };
 
-/** `field=value,field!=value`; absent fields count as ''. Throws 400 on fields that cannot be selected on. */
+/**
+ * `field=value,field!=value`; absent fields count as ''. Throws 400 on fields that cannot be
+ * selected on.
+ */
 export function parseFieldSelector(text: string, plural: string): Predicate {
   const known = ['metadata.name', 'metadata.namespace', ...(FIELDS[plural] ?? [])];
   const terms = text

@@ -1,5 +1,5 @@
-// What the embedded API server has beyond the contract: seeds, faults, bounded history, dry runs, discovery, the parts
-// of a controller manager. The contract itself is in test/kube.
+// What the embedded API server has beyond the contract: seeds, faults, bounded history, dry runs,
+// discovery, the parts of a controller manager. The contract itself is in test/kube.
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { createKubeClient, type KubeClient } from '../../src/shared/platform/kube/client.ts';
 import { isKubeError } from '../../src/shared/platform/kube/errors.ts';

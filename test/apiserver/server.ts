@@ -1,6 +1,7 @@
-// Test equipment: an API server in this process, for tests and the demo. It keeps everything in memory, starts in
-// milliseconds, and passes the same contract suite as a real kube-apiserver. What it leaves out: admission, CEL rules,
-// RBAC, conversion, and most defaults and checks of built-in kinds.
+// Test equipment: an API server in this process, for tests and the demo. It keeps everything in
+// memory, starts in milliseconds, and passes the same contract suite as a real kube-apiserver. What
+// it leaves out: admission, CEL rules, RBAC, conversion, and most defaults and checks of built-in
+// kinds.
 
 import { rmSync } from 'node:fs';
 import { discover } from './discovery.ts';
@@ -36,7 +37,10 @@ export interface ApiServerOptions {
   /** Changes that watches can start from. */
   readonly historyMax?: number;
   readonly bookmarkIntervalMs?: number;
-  /** False leaves out garbage collection and the emptying of namespaces, as without a controller manager. */
+  /**
+   * False leaves out garbage collection and the emptying of namespaces, as without a controller
+   * manager.
+   */
   readonly hasController?: boolean;
   readonly now?: () => number;
 }
@@ -56,7 +60,10 @@ export interface ApiServer extends AsyncDisposable {
   readonly seen: readonly SeenRequest[];
   readonly revision: number;
   readonly watches: readonly OpenWatch[];
-  /** Objects of a kind as they are stored. `plural` may carry the group: `leases.coordination.k8s.io`. */
+  /**
+   * Objects of a kind as they are stored. `plural` may carry the group:
+   * `leases.coordination.k8s.io`.
+   */
   objects(plural: string): JsonObject[];
   object(plural: string, name: string, namespace?: string): JsonObject | undefined;
   /** Forgets all history, so that the next watch from an older version meets 410. */
@@ -106,7 +113,8 @@ class EmbeddedServer implements ApiServer {
     this.#writer = new ObjectWriter({ store, kinds, now: options.now ?? Date.now });
     this.#handlers = new Handlers({ store, writer: this.#writer, users: this.users });
     if (options.hasController !== false) {
-      new GarbageCollector({ store, kinds, writer: this.#writer }); // kept alive by its subscription
+      // kept alive by its subscription
+      new GarbageCollector({ store, kinds, writer: this.#writer });
     }
     for (const name of FIRST_NAMESPACES) this.#seedNamespace(name);
     for (const object of [...(options.crds ?? []), ...(options.objects ?? [])]) this.#seed(object);
@@ -153,7 +161,8 @@ class EmbeddedServer implements ApiServer {
   start(): void {
     if (this.#listener !== undefined) return;
     const { tls, unixPath, hostname } = this.#options;
-    if (unixPath !== undefined) rmSync(unixPath, { force: true }); // a killed run leaves its file behind
+    // a killed run leaves its file behind
+    if (unixPath !== undefined) rmSync(unixPath, { force: true });
     const common = {
       maxRequestBodySize: 2 * BODY_BYTES_MAX,
       fetch: (request: Request) => this.#answer(request),

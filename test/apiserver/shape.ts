@@ -1,5 +1,6 @@
-// Test equipment: how a value merges at each place of an object: which lists have keys, what is replaced as a whole.
-// For custom kinds the schema says it; for built-in ones a short table by field name does, which is approximate.
+// Test equipment: how a value merges at each place of an object: which lists have keys, what is
+// replaced as a whole. For custom kinds the schema says it; for built-in ones a short table by
+// field name does, which is approximate.
 import { isObject, type JsonObject, listAt, objectAt } from './json.ts';
 import type { Kind, ListRule } from './kinds.ts';
 

@@ -1,4 +1,5 @@
-// Test equipment: the refusals of the embedded API server, as the metav1.Status objects a real one answers with.
+// Test equipment: the refusals of the embedded API server, as the metav1.Status objects a real one
+// answers with.
 import type { JsonObject } from './json.ts';
 
 export interface StatusCause {

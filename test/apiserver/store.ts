@@ -1,5 +1,6 @@
-// Test equipment: the memory of the embedded API server. One revision counter for everything, a bounded history that
-// watches start from, and snapshots that paged lists continue on. Objects in it are never changed in place.
+// Test equipment: the memory of the embedded API server. One revision counter for everything, a
+// bounded history that watches start from, and snapshots that paged lists continue on. Objects in
+// it are never changed in place.
 
 import { type JsonObject, objectAt, textAt } from './json.ts';
 import { expired, tooLargeVersion } from './status.ts';
@@ -63,7 +64,10 @@ export class Store {
     return [...this.#tables.keys()];
   }
 
-  /** Stores a new version of an object and returns it with its resourceVersion. Takes ownership of `object`. */
+  /**
+   * Stores a new version of an object and returns it with its resourceVersion. Takes ownership of
+   * `object`.
+   */
   put(store: string, object: JsonObject): JsonObject {
     const key = keyOf(object);
     const previous = this.get(store, key);
@@ -84,7 +88,10 @@ export class Store {
     return object;
   }
 
-  /** Changes of a store after `revision`. Throws 410 when some are forgotten, 504 for a revision of the future. */
+  /**
+   * Changes of a store after `revision`. Throws 410 when some are forgotten, 504 for a revision of
+   * the future.
+   */
   changesAfter(store: string, revision: number): Change[] {
     if (revision > this.#revision) throw tooLargeVersion(revision, this.#revision);
     if (revision < this.#compacted) {

@@ -1,9 +1,13 @@
-// Test equipment: server-side apply reads its configuration by the schema, and answers 500 when it does not fit at all.
+// Test equipment: server-side apply reads its configuration by the schema, and answers 500 when it
+// does not fit at all.
 import { isEqual, isObject, type Json, type JsonObject, listAt, objectAt, textAt } from './json.ts';
 import { itemKey } from './shape.ts';
 import { ApiFailure } from './status.ts';
 
-/** Refuses a configuration with undeclared fields, values of another sort, or list items without identity. */
+/**
+ * Refuses a configuration with undeclared fields, values of another sort, or list items without
+ * identity.
+ */
 export function checkTyped(config: JsonObject, schema: JsonObject, name: string): void {
   const { apiVersion, kind, metadata: _metadata, ...body } = config;
   const properties = Object.entries(objectAt(schema, 'properties'));

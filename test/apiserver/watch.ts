@@ -1,5 +1,5 @@
-// Test equipment: watch connections of the embedded API server: what a selector lets through, bookmarks, the end after
-// timeoutSeconds, and the ways in which tests break them.
+// Test equipment: watch connections of the embedded API server: what a selector lets through,
+// bookmarks, the end after timeoutSeconds, and the ways in which tests break them.
 import { type JsonObject, objectAt, textAt } from './json.ts';
 import { apiVersionOf, type Kind, storeKey } from './kinds.ts';
 import type { Predicate } from './selectors.ts';
@@ -50,7 +50,9 @@ export class WatchHub {
     for (const watch of this.#open) watch.close(how);
   }
 
-  /** The body of a watch answer. Throws ApiFailure for a version that cannot be watched from at all. */
+  /**
+   * The body of a watch answer. Throws ApiFailure for a version that cannot be watched from at all.
+   */
   start(request: WatchRequest): ReadableStream<Uint8Array> {
     const backlog = this.#backlog(request);
     let connection: WatchConnection | undefined;
@@ -69,7 +71,9 @@ export class WatchHub {
     );
   }
 
-  /** What is to be sent first: the present state, or the changes since the version; or the refusal. */
+  /**
+   * What is to be sent first: the present state, or the changes since the version; or the refusal.
+   */
   #backlog(request: WatchRequest): Change[] | ApiFailure {
     const store = storeKey(request.kind);
     const { resourceVersion } = request;
@@ -122,7 +126,8 @@ class WatchConnection implements OpenWatch {
       this.close('end');
       return;
     }
-    // Bun sends the headers with the first byte, and clients wait for them. JSON readers skip blank lines.
+    // Bun sends the headers with the first byte, and clients wait for them. JSON readers skip blank
+    // lines.
     this.#controller.enqueue(encoder.encode('\n'));
     const store = storeKey(this.kind);
     this.#cleanups.push(
@@ -146,7 +151,8 @@ class WatchConnection implements OpenWatch {
   #breakIfDue(): void {
     const { breakAfter } = this.#request;
     if (breakAfter === undefined || this.sent < breakAfter.events) return;
-    // Not in the middle of a change: the others must hear of it first, and what was sent must arrive.
+    // Not in the middle of a change: the others must hear of it first, and what was sent must
+    // arrive.
     setImmediate(() => this.close(breakAfter.how));
   }
 
@@ -168,7 +174,10 @@ class WatchConnection implements OpenWatch {
     this.#onEnd();
   }
 
-  /** A change as this watch sees it: coming into the selection is an addition, leaving it a deletion. */
+  /**
+   * A change as this watch sees it: coming into the selection is an addition, leaving it a
+   * deletion.
+   */
   #pass(change: Change): void {
     const { matches } = this.#request;
     const wasIn = change.previous !== undefined && matches(change.previous);

@@ -1,5 +1,6 @@
-// Test equipment: every change of an object goes through here: preconditions, the split of status and the rest,
-// defaults and validation, generation, field ownership, finalizers. Deciding what to ask for is the handlers' part.
+// Test equipment: every change of an object goes through here: preconditions, the split of status
+// and the rest, defaults and validation, generation, field ownership, finalizers. Deciding what to
+// ask for is the handlers' part.
 import { applyConfig, recordUpdate, type Writer } from './apply.ts';
 import { checkBuiltIn, completeBuiltIn, completeCrd, withoutEmptyData } from './built-in.ts';
 import { isEqual, type JsonObject, objectAt, textAt, without } from './json.ts';
@@ -220,7 +221,10 @@ export class ObjectWriter {
     }
   }
 
-  /** The next version of an object: status and the rest are written separately where they are separate. */
+  /**
+   * The next version of an object: status and the rest are written separately where they are
+   * separate.
+   */
   #merge(
     context: WriteContext,
     old: JsonObject,
@@ -340,7 +344,10 @@ export class ObjectWriter {
     return request.gracePeriodSeconds ?? POD_GRACE_SECONDS;
   }
 
-  /** Stores the new version unless nothing changed; the last finalizer's end is the end of the object. */
+  /**
+   * Stores the new version unless nothing changed; the last finalizer's end is the end of the
+   * object.
+   */
   #commit(context: WriteContext, old: JsonObject, next: JsonObject): JsonObject {
     if (isEqual(comparable(old), comparable(next))) return old;
     if (context.isDryRun) return next;

@@ -1,5 +1,5 @@
-// Candidates for one Lease on a fake clock, for tests of leader election. The API server is given by its address; the
-// connection of each candidate can be cut, hung or made to lose answers.
+// Candidates for one Lease on a fake clock, for tests of leader election. The API server is given
+// by its address; the connection of each candidate can be cut, hung or made to lose answers.
 import {
   createKubeClient,
   type KubeClient,

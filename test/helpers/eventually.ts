@@ -1,10 +1,11 @@
-// Waits for a fact to become true by asking again, at once at first and then less and less often, for a bounded time.
+// Waits for a fact to become true by asking again, at once at first and then less and less often,
+// for a bounded time.
 
 const WAIT_MS_MAX = 25;
 
 /**
- * Returns the first value of `probe` that is neither undefined nor false. A throwing probe counts as "not yet".
- * Fails after `timeoutMs` (default 5 s) naming `what` and the last error.
+ * Returns the first value of `probe` that is neither undefined nor false. A throwing probe counts
+ * as "not yet". Fails after `timeoutMs` (default 5 s) naming `what` and the last error.
  */
 export async function eventually<T>(
   what: string,

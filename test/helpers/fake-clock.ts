@@ -1,8 +1,12 @@
-// A clock that moves only when a test moves it. Wall and monotonic time are apart, so that skew can be played too.
+// A clock that moves only when a test moves it. Wall and monotonic time are apart, so that skew can
+// be played too.
 import type { Clock } from '../../src/shared/platform/clock.ts';
 
 export interface FakeClock extends Clock {
-  /** Moves both clocks and wakes sleepers in the order of their times, letting their work run in between. */
+  /**
+   * Moves both clocks and wakes sleepers in the order of their times, letting their work run in
+   * between.
+   */
   advance(ms: number): Promise<void>;
   /** Moves the wall clock only, as an administrator or NTP would. */
   shiftWall(ms: number): void;

@@ -219,7 +219,8 @@ export function describeApply(bench: Bench): void {
       await apply(name, 'one', { spec: { size: 1, rails: [{ net: 'a' }] } });
       const body = [{ op: 'add', path: '/spec/rails/0/note', value: 'mine' }];
       await client.patch(WIDGETS, { name }, { type: 'json', body, fieldManager: 'hand' });
-      // The real server makes null of the emptied list and then refuses it; so does the embedded one.
+      // The real server makes null of the emptied list and then refuses it; so does the embedded
+      // one.
       const error = await rejectionOf(apply(name, 'one', { spec: { size: 1 } }));
       expect(isKubeError(error, 'invalid')).toBe(true);
     });

@@ -1,4 +1,5 @@
-// Contract of an API server, part 2: changing objects: patches, the status subresource, generation, finalizers, owners.
+// Contract of an API server, part 2: changing objects: patches, the status subresource, generation,
+// finalizers, owners.
 import { describe, expect, test } from 'bun:test';
 import { isKubeError } from '../../src/shared/platform/kube/errors.ts';
 import { CONFIG_MAPS, NAMESPACES } from '../../src/shared/platform/kube/resource.ts';

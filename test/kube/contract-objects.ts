@@ -1,4 +1,5 @@
-// Contract of an API server, part 1: single objects: create, read, replace, delete, lists, refusals and absence.
+// Contract of an API server, part 1: single objects: create, read, replace, delete, lists, refusals
+// and absence.
 import { describe, expect, test } from 'bun:test';
 import { isKubeError } from '../../src/shared/platform/kube/errors.ts';
 import {

@@ -1,4 +1,5 @@
-// Contract of an API server, part 5: watches: order, start versions, selectors, bookmarks, and the end of history.
+// Contract of an API server, part 5: watches: order, start versions, selectors, bookmarks, and the
+// end of history.
 import { describe, expect, test } from 'bun:test';
 import type {
   KubeClient,

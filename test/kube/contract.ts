@@ -1,5 +1,5 @@
-// The contract of an API server as our programs rely on it: one suite for the embedded server and for a real
-// kube-apiserver, so that what passes on the one can be trusted on the other.
+// The contract of an API server as our programs rely on it: one suite for the embedded server and
+// for a real kube-apiserver, so that what passes on the one can be trusted on the other.
 import { describe, setDefaultTimeout } from 'bun:test';
 import { describeApply } from './contract-apply.ts';
 import { describeChanges } from './contract-changes.ts';

@@ -1,6 +1,6 @@
-// The same random requests to the embedded server and to a real one: answers and objects must not differ, field owners
-// included. Finds what nobody thought of writing into the contract. Does not cover watches, lists and built-in kinds
-// with defaults.
+// The same random requests to the embedded server and to a real one: answers and objects must not
+// differ, field owners included. Finds what nobody thought of writing into the contract. Does not
+// cover watches, lists and built-in kinds with defaults.
 import type { KubeClient, Patch } from '../../src/shared/platform/kube/client.ts';
 import { KubeError } from '../../src/shared/platform/kube/errors.ts';
 import {

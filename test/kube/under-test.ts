@@ -1,4 +1,5 @@
-// Test equipment: what the contract suite asks of an API server, and the objects that it works with.
+// Test equipment: what the contract suite asks of an API server, and the objects that it works
+// with.
 import { afterAll, beforeAll } from 'bun:test';
 import type { ApiTarget } from '../../src/shared/platform/kube/api-target.ts';
 import { createKubeClient, type KubeClient } from '../../src/shared/platform/kube/client.ts';

@@ -1,5 +1,6 @@
-// Test equipment: a real etcd and kube-apiserver on loopback, for the suites in test/real. Everything they need is made
-// in a temporary folder and removed again; no other program on the machine is touched.
+// Test equipment: a real etcd and kube-apiserver on loopback, for the suites in test/real.
+// Everything they need is made in a temporary folder and removed again; no other program on the
+// machine is touched.
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -89,7 +90,9 @@ async function build(...names: string[]): Promise<string[] | string> {
   return `test/peers/build.sh ${names.join(' ')}: ${errors.trim().split('\n').at(-1) ?? 'failed'}`;
 }
 
-/** Returns when the API server is ready. Throws with the end of the logs if it does not get so far. */
+/**
+ * Returns when the API server is ready. Throws with the end of the logs if it does not get so far.
+ */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const plane = new LocalControlPlane(options);
   try {
@@ -256,7 +259,8 @@ class LocalControlPlane implements ControlPlane {
     const program = this.#programs.get(name);
     if (program === undefined) return;
     this.#programs.delete(name);
-    // State is thrown away or kept by etcd: nothing is gained by a graceful end, which takes seconds.
+    // State is thrown away or kept by etcd: nothing is gained by a graceful end, which takes
+    // seconds.
     program.child.kill('SIGKILL');
     await program.child.exited;
   }

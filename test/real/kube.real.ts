@@ -1,4 +1,5 @@
-// A real kube-apiserver keeps the same contract as the embedded one, and random requests find no difference between them.
+// A real kube-apiserver keeps the same contract as the embedded one, and random requests find no
+// difference between them.
 import { describe, test } from 'bun:test';
 import { createKubeClient } from '../../src/shared/platform/kube/client.ts';
 import { startApiServer } from '../apiserver/server.ts';

@@ -1,7 +1,9 @@
 // Time as a dependency: the system's clock here, a clock that stands still in test/helpers.
 
 export interface Clock {
-  /** Wall clock, ms since the epoch. May jump; use it only for what people or other machines read. */
+  /**
+   * Wall clock, ms since the epoch. May jump; use it only for what people or other machines read.
+   */
   now(): number;
   /** Ms on a clock that never goes back and has no meaning but differences. */
   monotonic(): number;

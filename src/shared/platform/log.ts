@@ -1,5 +1,6 @@
-// Structured logging: one JSON object per line on stderr. Uses no node:* module, so that the CNI executable can
-// load it without paying for any. Which facts to log, and where an error is handled, is the caller's matter.
+// Structured logging: one JSON object per line on stderr. Uses no node:* module, so that the CNI
+// executable can load it without paying for any. Which facts to log, and where an error is handled,
+// is the caller's matter.
 
 /** From the most to the least important; a logger prints its own level and everything before it. */
 export const LOG_LEVELS = ['error', 'info', 'debug'] as const;
@@ -67,13 +68,17 @@ function loggerWith(sink: Sink, bound: LogFields): Logger {
 }
 
 function formatLine(head: Record<string, string>, bound: LogFields, fields?: LogFields): string {
-  // The head is written last so that no field can replace `time`, `level` or `msg`, yet stands first in the line.
+  // The head is written last so that no field can replace `time`, `level` or `msg`, yet stands
+  // first in the line.
   const line = toJson({ ...head, ...bound, ...flattenError(fields), ...head });
   if (line.length <= LINE_CHARS_MAX) return line;
   return toJson({ ...head, ...bound, truncatedChars: line.length });
 }
 
-/** An `error` field becomes `error` (message with its causes), `errorKind`, and `stack` for plain bugs. */
+/**
+ * An `error` field becomes `error` (message with its causes), `errorKind`, and `stack` for plain
+ * bugs.
+ */
 function flattenError(fields: LogFields | undefined): LogFields | undefined {
   const error = fields?.error;
   if (!(error instanceof Error)) return fields;

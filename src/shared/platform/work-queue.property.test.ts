@@ -1,5 +1,6 @@
-// Random changes, failures and waits against the queue's two laws: a key never runs twice at a time, and after its last
-// change every key runs once more to the end. Does not cover real timers and shutdown.
+// Random changes, failures and waits against the queue's two laws: a key never runs twice at a
+// time, and after its last change every key runs once more to the end. Does not cover real timers
+// and shutdown.
 import { expect, test } from 'bun:test';
 import { createFakeClock, settle } from '../../../test/helpers/fake-clock.ts';
 import { createLogger } from './log.ts';
@@ -18,7 +19,10 @@ function generator(start: number): () => number {
   };
 }
 
-/** One of the ways to end, chosen by a number in [0, 1]. `see` is called by those that count as success. */
+/**
+ * One of the ways to end, chosen by a number in [0, 1]. `see` is called by those that count as
+ * success.
+ */
 function outcomeOf(dice: number, see: () => void): Outcome {
   if (dice < 0.2) throw new Error('failed');
   if (dice < 0.25) throw new TypeError('bug');

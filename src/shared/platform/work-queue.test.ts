@@ -1,4 +1,5 @@
-// The queue's laws: one run per key, nothing lost, waits that grow and end, deadlines, and an orderly end.
+// The queue's laws: one run per key, nothing lost, waits that grow and end, deadlines, and an
+// orderly end.
 import { describe, expect, test } from 'bun:test';
 import { createFakeClock, type FakeClock, settle } from '../../../test/helpers/fake-clock.ts';
 import { createLogger } from './log.ts';

@@ -1,18 +1,26 @@
-// A level-triggered queue of keys: the only way from "something changed" to work on shared state. Holds keys, never
-// events or objects; the reconciler reads the whole state itself each time.
+// A level-triggered queue of keys: the only way from "something changed" to work on shared state.
+// Holds keys, never events or objects; the reconciler reads the whole state itself each time.
 import { type Backoff, backoffMs } from './backoff.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { Logger } from './log.ts';
 
-/** 'done' waits for the next change; `afterMs` also comes back by itself. Throwing means: again, with backoff. */
+/**
+ * 'done' waits for the next change; `afterMs` also comes back by itself. Throwing means: again,
+ * with backoff.
+ */
 export type Outcome = 'done' | { readonly afterMs: number };
 
-/** Thrown by a reconciler when only a change of the world can help: counted, logged, not retried. */
+/**
+ * Thrown by a reconciler when only a change of the world can help: counted, logged, not retried.
+ */
 export class TerminalError extends Error {
   override readonly name = 'TerminalError';
 }
 
-/** What became of one run of the reconciler. 'panic' is a programming error; it is retried like 'failed'. */
+/**
+ * What became of one run of the reconciler. 'panic' is a programming error; it is retried like
+ * 'failed'.
+ */
 export type RunResult = 'done' | 'again' | 'failed' | 'terminal' | 'deadline' | 'panic';
 export const RUN_RESULTS: readonly RunResult[] = [
   'done',
@@ -38,7 +46,9 @@ export interface WorkQueueOptions {
 }
 
 export interface WorkQueue {
-  /** Marks a key as changed. While it runs it will run once more; while it waits it runs at once. */
+  /**
+   * Marks a key as changed. While it runs it will run once more; while it waits it runs at once.
+   */
   add(key: string): void;
   /** As `add`, but not before `ms` from now, unless something else wakes the key earlier. */
   addAfter(key: string, ms: number): void;
@@ -149,7 +159,10 @@ class KeyedQueue implements WorkQueue {
     return this.#ready.size === 0 && this.#inFlight.size === 0;
   }
 
-  /** Not at once: the caller is perhaps a watch callback, and a burst of changes of one key is one run. */
+  /**
+   * Not at once: the caller is perhaps a watch callback, and a burst of changes of one key is one
+   * run.
+   */
   #scheduleRuns(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -208,7 +221,8 @@ class KeyedQueue implements WorkQueue {
         ? { result: 'done' }
         : { result: 'again', afterMs: this.#jitter(outcome.afterMs) };
     } catch (error) {
-      if (signal.aborted) return { result: 'failed' }; // shutdown: whatever it threw, it did not finish
+      // shutdown: whatever it threw, it did not finish
+      if (signal.aborted) return { result: 'failed' };
       const result = resultOf(error, deadline.passed());
       this.#logFailure(key, error, result, state.failures + 1);
       if (result === 'terminal') {
@@ -225,7 +239,10 @@ class KeyedQueue implements WorkQueue {
     return Math.round(ms * (1 + this.#random() / 10));
   }
 
-  /** Aborts at the deadline. A reconciler that ignores it keeps its place: two at once would be worse. */
+  /**
+   * Aborts at the deadline. A reconciler that ignores it keeps its place: two at once would be
+   * worse.
+   */
   #startDeadline(key: string, outer: AbortSignal): Disposable & DeadlineState {
     const { log, deadlineMs } = this.#options;
     const deadline = new AbortController();
@@ -275,7 +292,9 @@ interface DeadlineState {
   passed(): boolean;
 }
 
-/** Errors that the language raises by itself stand for bugs of ours, not for the state of the world. */
+/**
+ * Errors that the language raises by itself stand for bugs of ours, not for the state of the world.
+ */
 function resultOf(error: unknown, deadlinePassed: boolean): RunResult {
   if (error instanceof TerminalError) return 'terminal';
   if (deadlinePassed) return 'deadline';

@@ -20,7 +20,10 @@ export interface ApiTarget {
   readonly unixPath?: string;
   /** Proxy of the kubeconfig, http or https. */
   readonly proxyUrl?: string;
-  /** Credentials for the next request; without it there are none. `refresh` after a 401: forget the cached ones. */
+  /**
+   * Credentials for the next request; without it there are none. `refresh` after a 401: forget the
+   * cached ones.
+   */
   credentials?(o?: { refresh: boolean }): Promise<ApiCredentials>;
 }
 

@@ -1,4 +1,5 @@
-// The client against a server that misbehaves: what is tried again, what is not, and what every failure turns into.
+// The client against a server that misbehaves: what is tried again, what is not, and what every
+// failure turns into.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { type ApiServer, startApiServer } from '../../../../test/apiserver/server.ts';
 import { eventually } from '../../../../test/helpers/eventually.ts';

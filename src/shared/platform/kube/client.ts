@@ -1,5 +1,6 @@
-// The Kubernetes API in seven verbs, typed by resource descriptors. Retries only what cannot have happened twice:
-// reads, and requests that the server itself put off. Caching and watching for ever is collection.ts.
+// The Kubernetes API in seven verbs, typed by resource descriptors. Retries only what cannot have
+// happened twice: reads, and requests that the server itself put off. Caching and watching for ever
+// is collection.ts.
 import { type Clock, systemClock } from '../clock.ts';
 import type { ApiTarget } from './api-target.ts';
 import { KubeError } from './errors.ts';
@@ -37,7 +38,10 @@ export interface WriteOptions extends RequestOptions {
 }
 
 export interface Patch {
-  /** RFC 7386, RFC 6902 (body is an array), or server-side apply (body is an object, fieldManager is required). */
+  /**
+   * RFC 7386, RFC 6902 (body is an array), or server-side apply (body is an object, fieldManager is
+   * required).
+   */
   readonly type: 'merge' | 'json' | 'apply';
   readonly body: unknown;
   readonly subresource?: 'status';

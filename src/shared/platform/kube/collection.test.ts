@@ -1,5 +1,5 @@
-// A collection never forgets because of an error, and never misses a change: every way in which a list or a watch can
-// break, played against the embedded server.
+// A collection never forgets because of an error, and never misses a change: every way in which a
+// list or a watch can break, played against the embedded server.
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { type ApiServer, startApiServer } from '../../../../test/apiserver/server.ts';
 import { eventually } from '../../../../test/helpers/eventually.ts';

@@ -1,5 +1,6 @@
-// A live, projected copy of the objects of one kind: paged list, then watch, for ever. Errors make it stale, never
-// empty: an object leaves only by a delete event or by being absent from a complete list.
+// A live, projected copy of the objects of one kind: paged list, then watch, for ever. Errors make
+// it stale, never empty: an object leaves only by a delete event or by being absent from a complete
+// list.
 import { type Backoff, backoffMs, RECONNECT_BACKOFF } from '../backoff.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { Logger } from '../log.ts';
@@ -10,7 +11,10 @@ import { type NamedObject, parseNamed, type Resource, toKey } from './resource.t
 export interface CollectionOptions<T, P> {
   readonly client: KubeClient;
   readonly resource: Resource<T>;
-  /** What is kept of each object; everything else becomes garbage. Throwing keeps the previous projection. */
+  /**
+   * What is kept of each object; everything else becomes garbage. Throwing keeps the previous
+   * projection.
+   */
   readonly project: (object: T) => P;
   readonly namespace?: string;
   readonly labelSelector?: string;
@@ -23,7 +27,9 @@ export interface CollectionOptions<T, P> {
   readonly random?: () => number;
   readonly backoff?: Backoff;
   readonly pageSize?: number;
-  /** Silence after which a watch counts as broken. The server sends a bookmark about every minute. */
+  /**
+   * Silence after which a watch counts as broken. The server sends a bookmark about every minute.
+   */
   readonly idleTimeoutMs?: number;
 }
 
@@ -177,7 +183,8 @@ class CollectionLoop<T, P> implements Collection<P> {
     if (this.#failures === 0) return;
     const backoff = this.#options.backoff ?? RECONNECT_BACKOFF;
     const waitMs = backoffMs(backoff, this.#failures, this.#random);
-    await this.#clock.sleep(waitMs, this.#options.signal).catch(() => undefined); // the loop looks at the signal
+    // the loop looks at the signal
+    await this.#clock.sleep(waitMs, this.#options.signal).catch(() => undefined);
   }
 
   async #list(): Promise<void> {

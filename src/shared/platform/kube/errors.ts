@@ -1,5 +1,5 @@
-// What can go wrong between this process and the API server, as one error class with a kind. Mapping kinds to CNI
-// codes or HTTP answers is done by those who answer.
+// What can go wrong between this process and the API server, as one error class with a kind.
+// Mapping kinds to CNI codes or HTTP answers is done by those who answer.
 import { isRecord } from './resource.ts';
 
 export type KubeErrorKind =
@@ -57,7 +57,9 @@ export function isKubeError(error: unknown, ...kinds: KubeErrorKind[]): error is
   return error instanceof KubeError && (kinds.length === 0 || kinds.includes(error.kind));
 }
 
-/** The error that an HTTP answer stands for; `body` is the text of a Status object or anything else. */
+/**
+ * The error that an HTTP answer stands for; `body` is the text of a Status object or anything else.
+ */
 export function toKubeError(o: {
   status: number;
   attempt: string;

@@ -1,5 +1,5 @@
-// Runs the credential plugin of a kubeconfig (client.authentication.k8s.io ExecCredential) with a deadline and a cap
-// on its output, and keeps its answer until shortly before it expires.
+// Runs the credential plugin of a kubeconfig (client.authentication.k8s.io ExecCredential) with a
+// deadline and a cap on its output, and keeps its answer until shortly before it expires.
 import type { ApiCredentials } from './api-target.ts';
 import { isRecord } from './resource.ts';
 

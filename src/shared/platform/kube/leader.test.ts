@@ -1,5 +1,5 @@
-// At most one leader, whatever the API server and the clocks do. The server is the embedded one, time is fake; the
-// connection of each candidate can be cut, hung or made to lose answers.
+// At most one leader, whatever the API server and the clocks do. The server is the embedded one,
+// time is fake; the connection of each candidate can be cut, hung or made to lose answers.
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type ApiServer, startApiServer } from '../../../../test/apiserver/server.ts';
 import {

@@ -1,5 +1,6 @@
-// Leader election over a coordination.k8s.io Lease. Whether a lease has run out is judged by watching it stand still
-// on our own monotonic clock, so clocks of different machines are never compared.
+// Leader election over a coordination.k8s.io Lease. Whether a lease has run out is judged by
+// watching it stand still on our own monotonic clock, so clocks of different machines are never
+// compared.
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import type { Logger } from '../log.ts';
@@ -11,14 +12,19 @@ export interface LeaderOptions {
   readonly client: KubeClient;
   readonly namespace: string;
   readonly name: string;
-  /** Names this process. Two processes with one identity that run at the same time would both lead. */
+  /**
+   * Names this process. Two processes with one identity that run at the same time would both lead.
+   */
   readonly identity: string;
   /** Others may take the lease when it was not renewed for this long. */
   readonly leaseDurationMs: number;
   /** We stop leading when no renewal succeeded for this long; less than the above. */
   readonly renewDeadlineMs: number;
   readonly retryPeriodMs: number;
-  /** The work of the leader. `signal` aborts when leading ends: stop all writes at once, then return. */
+  /**
+   * The work of the leader. `signal` aborts when leading ends: stop all writes at once, then
+   * return.
+   */
   readonly run: (signal: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
   readonly log: Logger;
@@ -27,8 +33,9 @@ export interface LeaderOptions {
 }
 
 /**
- * 'stopped': `signal` aborted or `run` returned, and the lease was given back if we held it. 'lost': somebody else
- * may lead now; whatever was cached about the cluster is to be thrown away, best by ending the process.
+ * 'stopped': `signal` aborted or `run` returned, and the lease was given back if we held it.
+ * 'lost': somebody else may lead now; whatever was cached about the cluster is to be thrown away,
+ * best by ending the process.
  */
 export type LeaderResult = 'stopped' | 'lost';
 
@@ -61,7 +68,10 @@ class Candidate {
   #held: Lease | undefined;
   /** The last renewal whose answer did not arrive: it may have been written or not. */
   #unconfirmed: { renewTime: string; sentMs: number } | undefined;
-  /** When the request of the last successful write was sent: the lease is ours at least until then + duration. */
+  /**
+   * When the request of the last successful write was sent: the lease is ours at least until then +
+   * duration.
+   */
   #renewedMs = 0;
 
   constructor(options: LeaderOptions) {
@@ -110,7 +120,8 @@ class Candidate {
           log.error('lease not acquired', { lease: name, error });
         }
       }
-      await this.#clock.sleep(this.#period(), signal).catch(() => undefined); // the loop looks at it
+      // the loop looks at it
+      await this.#clock.sleep(this.#period(), signal).catch(() => undefined);
     }
     return false;
   }
@@ -147,12 +158,15 @@ class Candidate {
     return nowMs - this.#observed.sinceMs >= Math.max(promisedMs, this.#o.leaseDurationMs);
   }
 
-  /** False as soon as we cannot be sure any more to be the only leader; true when `ended` aborts. */
+  /**
+   * False as soon as we cannot be sure any more to be the only leader; true when `ended` aborts.
+   */
   async #renewUntil(ended: AbortSignal): Promise<boolean> {
     while (!ended.aborted) {
       const leftMs = this.#renewedMs + this.#o.renewDeadlineMs - this.#clock.monotonic();
       if (leftMs <= 0) return false;
-      await this.#clock.sleep(Math.min(this.#period(), leftMs), ended).catch(() => undefined); // see above
+      // see above
+      await this.#clock.sleep(Math.min(this.#period(), leftMs), ended).catch(() => undefined);
       if (ended.aborted) return true;
       // Not cut short by `ended`: giving back needs to know the version that the last write made.
       if ((await this.#renewOnce()) === 'taken') return false;
@@ -160,7 +174,10 @@ class Candidate {
     return true;
   }
 
-  /** One renewal, ended by us when it takes too long, so that a hung connection leaves time for another. */
+  /**
+   * One renewal, ended by us when it takes too long, so that a hung connection leaves time for
+   * another.
+   */
   async #renewOnce(): Promise<'renewed' | 'failed' | 'taken'> {
     const { client, renewDeadlineMs, retryPeriodMs, log, name } = this.#o;
     const sentMs = this.#clock.monotonic();
@@ -184,7 +201,10 @@ class Candidate {
     }
   }
 
-  /** A conflict means that somebody else leads, but for one case: a write of ours whose answer got lost. */
+  /**
+   * A conflict means that somebody else leads, but for one case: a write of ours whose answer got
+   * lost.
+   */
   async #explainConflict(): Promise<'failed' | 'taken'> {
     const unconfirmed = this.#unconfirmed;
     const leftMs = this.#renewedMs + this.#o.renewDeadlineMs - this.#clock.monotonic();

@@ -1,5 +1,5 @@
-// The decisions around one request that need no connection: what it is called in messages, whether it may be sent
-// again, what counts as absence, and how a list answer is taken apart.
+// The decisions around one request that need no connection: what it is called in messages, whether
+// it may be sent again, what counts as absence, and how a list answer is taken apart.
 import { type Backoff, backoffMs } from '../backoff.ts';
 import { isKubeError, KubeError } from './errors.ts';
 import { isRecord, type ObjectKey, type Resource } from './resource.ts';

@@ -1,5 +1,5 @@
-// Which kinds exist for this project and where the API server keeps them: descriptors, their paths and the check
-// that turns a JSON value into a typed object.
+// Which kinds exist for this project and where the API server keeps them: descriptors, their paths
+// and the check that turns a JSON value into a typed object.
 import type {
   CoreV1Event,
   V1ConfigMap,
@@ -67,7 +67,9 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Accepts anything with `metadata.name`: the check for kinds whose content is judged by the reader. */
+/**
+ * Accepts anything with `metadata.name`: the check for kinds whose content is judged by the reader.
+ */
 export function parseNamed(value: unknown): NamedObject {
   const metadata = isRecord(value) ? value.metadata : undefined;
   if (!isRecord(metadata) || typeof metadata.name !== 'string') {
@@ -81,7 +83,10 @@ export function defineResource(o: Omit<Resource<NamedObject>, 'parse'>): Resourc
   return { ...o, parse: parseNamed };
 }
 
-/** A kind of Kubernetes itself: the API server has validated what it returns, so only the frame is checked. */
+/**
+ * A kind of Kubernetes itself: the API server has validated what it returns, so only the frame is
+ * checked.
+ */
 function builtIn<T extends { kind?: string }>(o: Omit<Resource<T>, 'parse'>): Resource<Wire<T>> {
   return { ...o, parse: (value) => parseNamed(value) as unknown as Wire<T> };
 }
@@ -222,7 +227,10 @@ export function toApiVersion(resource: Pick<Resource<unknown>, 'group' | 'versio
   return resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
 }
 
-/** URL path of the collection, or of one object where `name` is given. Throws on a key that cannot exist. */
+/**
+ * URL path of the collection, or of one object where `name` is given. Throws on a key that cannot
+ * exist.
+ */
 export function toPath(
   resource: Resource<unknown>,
   o: { name?: string; namespace?: string | undefined; subresource?: string | undefined } = {},

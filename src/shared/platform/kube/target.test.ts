@@ -1,5 +1,5 @@
-// Finding the API server and proving who we are: kubeconfigs of every sort, certificates on real TLS connections,
-// credential plugins, and tokens that are replaced while we run.
+// Finding the API server and proving who we are: kubeconfigs of every sort, certificates on real
+// TLS connections, credential plugins, and tokens that are replaced while we run.
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

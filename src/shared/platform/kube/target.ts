@@ -1,5 +1,6 @@
-// Where the API server is and how to prove who we are: in-cluster service account or kubeconfig. The kubeconfig half
-// loads @kubernetes/client-node only when it is used, because importing it costs 100 ms and 40 MB.
+// Where the API server is and how to prove who we are: in-cluster service account or kubeconfig.
+// The kubeconfig half loads @kubernetes/client-node only when it is used, because importing it
+// costs 100 ms and 40 MB.
 import { dirname, resolve } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { ApiCredentials, ApiTarget, ApiTls } from './api-target.ts';
@@ -17,7 +18,10 @@ export interface LoadTargetOptions {
   readonly now?: () => number;
 }
 
-/** Bound tokens are replaced at 80 % of their life; the API machinery's own rule is to read again every minute. */
+/**
+ * Bound tokens are replaced at 80 % of their life; the API machinery's own rule is to read again
+ * every minute.
+ */
 const CREDENTIALS_AGE_MS_MAX = 30_000;
 const SERVICE_ACCOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -89,7 +93,10 @@ async function loadKubeconfig(
   };
 }
 
-/** A server without TLS (`kubectl proxy`, the embedded one) is fine as long as nothing secret would be sent to it. */
+/**
+ * A server without TLS (`kubectl proxy`, the embedded one) is fine as long as nothing secret would
+ * be sent to it.
+ */
 function refuseCredentialsInClear(config: KubeConfig, path: string): void {
   const { name: _name, ...credentials } = config.getCurrentUser() ?? { name: '' };
   const secret = Object.entries(credentials).find(([, value]) => value !== undefined);
@@ -113,7 +120,10 @@ function withoutExec(config: KubeConfig): KubeConfig {
   return config;
 }
 
-/** Lets client-node resolve files, inline data, basic and bearer credentials, auth providers and impersonation. */
+/**
+ * Lets client-node resolve files, inline data, basic and bearer credentials, auth providers and
+ * impersonation.
+ */
 async function fromConfig(config: KubeConfig): Promise<ApiCredentials> {
   const resolved: Parameters<KubeConfig['applyToHTTPSOptions']>[0] & { servername?: string } = {};
   await config.applyToHTTPSOptions(resolved);
@@ -137,7 +147,9 @@ async function fromConfig(config: KubeConfig): Promise<ApiCredentials> {
   };
 }
 
-/** `tokenFile` is the one member of a user that client-node does not know; it goes before `token`. */
+/**
+ * `tokenFile` is the one member of a user that client-node does not know; it goes before `token`.
+ */
 async function fromTokenFile(path: string, userName: string | undefined): Promise<ApiCredentials> {
   const config: unknown = Bun.YAML.parse(await readText(path));
   const users = isRecord(config) && Array.isArray(config.users) ? config.users : [];

@@ -1,5 +1,5 @@
-// One HTTP exchange with the API server over Bun's fetch: TLS material, deadline, size cap, and every way to fail
-// turned into a KubeError. Retries and the meaning of answers are the client's.
+// One HTTP exchange with the API server over Bun's fetch: TLS material, deadline, size cap, and
+// every way to fail turned into a KubeError. Retries and the meaning of answers are the client's.
 import { messageWithCauses } from '../log.ts';
 import type { ApiCredentials, ApiTarget } from './api-target.ts';
 import { KubeError, toKubeError } from './errors.ts';
@@ -124,7 +124,10 @@ interface Deadline extends Disposable {
   stopTimer(): void;
 }
 
-/** Joins the caller's signal with a timer. By hand, as nothing may pile up on a signal that lives for weeks. */
+/**
+ * Joins the caller's signal with a timer. By hand, as nothing may pile up on a signal that lives
+ * for weeks.
+ */
 function startDeadline(request: HttpRequest): Deadline {
   const controller = new AbortController();
   const outer = request.signal;

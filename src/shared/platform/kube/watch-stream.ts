@@ -1,5 +1,5 @@
-// Reads a watch: lines of JSON to typed events, with a watchdog for connections that went silent. What to do after
-// the end, and from which version, is the caller's decision.
+// Reads a watch: lines of JSON to typed events, with a watchdog for connections that went silent.
+// What to do after the end, and from which version, is the caller's decision.
 import { KubeError, toKubeError } from './errors.ts';
 import { isRecord } from './resource.ts';
 
@@ -16,9 +16,10 @@ export type RawWatchEvent =
 const LINE_CHARS_MAX = 8 << 20;
 
 /**
- * Yields each event; returns when the server ends the stream. Throws a KubeError: 'gone' when the stream says that
- * the version is too old, 'timeout' after `idleTimeoutMs` without a byte, 'unavailable' on a broken connection or
- * an unreadable line. Half a line at the end of a broken stream is dropped. Always releases the body.
+ * Yields each event; returns when the server ends the stream. Throws a KubeError: 'gone' when the
+ * stream says that the version is too old, 'timeout' after `idleTimeoutMs` without a byte,
+ * 'unavailable' on a broken connection or an unreadable line. Half a line at the end of a broken
+ * stream is dropped. Always releases the body.
  */
 export async function* readWatch(
   body: ReadableStream<Uint8Array>,
