@@ -66,7 +66,7 @@ export const sharedCore = (): Promise<Core> => {
 export async function startHarness(o: HarnessOptions = {}): Promise<Harness> {
   const directory = o.directory ?? mkdtempSync(join(tmpdir(), 'mnd-'));
   const objects = o.objects ?? [networkObject(), hostObject({ name: NODE, hostIndex: 0 })];
-  const api = o.api ?? (await startCluster(objects));
+  const api = o.api ?? (await startCluster(o.client === undefined ? objects : []));
   const client = o.client ?? createKubeClient(staticTarget({ server: api.url }));
   const hostNet = o.hostNet ?? createFakeHost();
   const socket = join(directory, 'run', 'daemon.sock');

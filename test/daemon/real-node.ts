@@ -137,17 +137,12 @@ export class RealNode implements AsyncDisposable {
       networkObject({ nics }),
       hostObject({ name: 'n1', hostIndex: 0, nics }),
     ];
-    const path = join(this.world.folder, 'objects.json');
-    writeFileSync(path, JSON.stringify(objects));
-    const script = join(import.meta.dir, 'api-process.ts');
-    const child = Bun.spawn(
-      ['nsenter', `--net=${this.host.path}`, process.execPath, script, path],
-      { stdio: ['pipe', 'pipe', 'pipe'] },
-    );
+    const { child, url } = await startApiProcess({
+      folder: this.world.folder,
+      objects,
+      inside: ['nsenter', `--net=${this.host.path}`],
+    });
     this.#api = child;
-    const { value } = await child.stdout.getReader().read();
-    const url = new TextDecoder().decode(value).trim();
-    if (url === '') throw new Error(`no API server: ${await new Response(child.stderr).text()}`);
     this.#kubeconfig = join(this.world.folder, 'kubeconfig');
     writeFileSync(this.#kubeconfig, JSON.stringify(kubeconfig(url)));
   }
@@ -166,6 +161,24 @@ export class RealNode implements AsyncDisposable {
       LOG_LEVEL: 'debug',
     };
   }
+}
+
+/** The embedded API server as a process. `inside`: a command that runs others elsewhere. */
+export async function startApiProcess(o: {
+  folder: string;
+  objects: readonly unknown[];
+  inside?: readonly string[];
+}): Promise<{ child: Bun.Subprocess<'pipe', 'pipe', 'pipe'>; url: string }> {
+  const path = join(o.folder, 'objects.json');
+  writeFileSync(path, JSON.stringify(o.objects));
+  const script = join(import.meta.dir, 'api-process.ts');
+  const child = Bun.spawn([...(o.inside ?? []), process.execPath, script, path], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const { value } = await child.stdout.getReader().read();
+  const url = new TextDecoder().decode(value).trim();
+  if (url === '') throw new Error(`no API server: ${await new Response(child.stderr).text()}`);
+  return { child, url };
 }
 
 function kubeconfig(server: string): object {

@@ -21,6 +21,8 @@ export interface Attached {
   readonly attachment: Attachment;
   readonly plan: AttachmentPlan;
   readonly links: readonly PodLink[];
+  /** Milliseconds of each step. */
+  readonly steps: Readonly<Record<string, number>>;
 }
 
 /** One ADD on its way. */
@@ -62,8 +64,9 @@ export async function attach(
     refuseIfGone(o.signal);
     const attachment = await writeAttached(work, { draft, links, steps: steps.all });
     ports.faults.reach('add-attached-written');
+    steps.mark('attachedMs');
     ports.onPoolsChanged(poolNames(attachment));
-    return { attachment, plan, links };
+    return { attachment, plan, links, steps: steps.all };
   } catch (error) {
     throw await takeBack(work, error);
   }

@@ -27,12 +27,12 @@ export function toReply({ attachment, plan, links }: Attached): CniReply {
       ...(routes.length === 0 ? {} : { routes }),
       dns: {},
     },
-    pools: toReplyPools({ attachment, plan, links }),
+    pools: toReplyPools({ attachment, plan }),
     families: [...families].sort(),
   };
 }
 
-function toReplyPools({ attachment, plan }: Attached): ReplyPool[] {
+function toReplyPools({ attachment, plan }: Pick<Attached, 'attachment' | 'plan'>): ReplyPool[] {
   const held = addressesOf(attachment);
   return plan.nics
     .flatMap(({ pools }) => pools)

@@ -4,7 +4,7 @@ import { validAttachments } from '../../shared/model/cni/network-config.ts';
 import type { CniReply } from '../../shared/model/daemon-api.ts';
 import { DomainError, type ErrorKind, isDomainError } from '../../shared/model/errors.ts';
 import type { Counter, Histogram } from '../metrics.ts';
-import { attach } from './attach.ts';
+import { type Attached, attach } from './attach.ts';
 import {
   type AttachIdentity,
   type NodeRequest,
@@ -71,10 +71,11 @@ export class CniService {
     const { command, requestId } = request;
     const fields = { command, requestId, ...identity.key, ...podField(identity) };
     try {
-      const reply = await this.#run(request, identity, signal);
+      const { reply, steps } = await this.#run(request, identity, signal);
       this.#count(command, 'ok', startMs);
       const level = command === 'STATUS' ? 'debug' : 'info';
-      log[level]('served', { ...fields, durationMs: Math.round(clock.monotonic() - startMs) });
+      const durationMs = Math.round((clock.monotonic() - startMs) * 10) / 10;
+      log[level]('served', { ...fields, durationMs, ...steps });
       return reply;
     } catch (error) {
       this.#count(command, isDomainError(error) ? error.kind : 'internal', startMs);
@@ -92,32 +93,32 @@ export class CniService {
     request: NodeRequest,
     identity: AttachIdentity,
     signal: AbortSignal,
-  ): Promise<CniReply> {
+  ): Promise<{ reply: CniReply; steps?: Attached['steps'] }> {
     const ports = this.#ports;
     switch (request.command) {
       case 'ADD': {
         this.#refuseUnless('isReady');
         const demand = parseDemand(request);
         const { containerId } = identity.key;
-        return toReply(
-          await ports.exclusive(containerId, () => attach(ports, { identity, demand, signal })),
-        );
+        const work = () => attach(ports, { identity, demand, signal });
+        const attached = await ports.exclusive(containerId, work);
+        return { reply: toReply(attached), steps: attached.steps };
       }
       case 'DEL':
         this.#refuseUnless('isRecovered');
         await ports.exclusive(identity.key.containerId, () => detach(ports, identity));
-        return {};
+        return { reply: {} };
       case 'CHECK':
         this.#refuseUnless('isRecovered');
         await ports.exclusive(identity.key.containerId, async () => check(ports, identity));
-        return {};
+        return { reply: {} };
       case 'GC':
         this.#refuseUnless('isRecovered');
         await this.#collect(request);
-        return {};
+        return { reply: {} };
       case 'STATUS':
         this.#refuseUnless('isReady');
-        return {};
+        return { reply: {} };
       default:
         return request.command satisfies never;
     }
