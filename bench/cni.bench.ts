@@ -12,6 +12,7 @@ const WARMUPS = 10;
 const NICS = 4;
 const PROGRAM = join(import.meta.dir, '../build/multi-nic');
 const STUB = '--stub';
+const STUB_MS_MAX = 120_000;
 
 interface Command {
   readonly name: string;
@@ -28,12 +29,13 @@ export async function runCniBench(): Promise<BenchRow[]> {
   const stub = Bun.spawn([process.execPath, import.meta.path, STUB], {
     stdin: 'pipe',
     stdout: 'pipe',
+    timeout: STUB_MS_MAX,
   });
   try {
     const socket = await firstLine(stub.stdout);
     return measureAll(commands({ socket, folder }));
   } finally {
-    stub.kill();
+    await stub.stdin.end(); // tells it to remove what it made and to end
     await stub.exited;
     rmSync(folder, { recursive: true, force: true });
   }
