@@ -16,6 +16,7 @@ const { values } = parseArgs({
     hosts: { type: 'string', default: '3' },
     nics: { type: 'string', default: '4' },
     pods: { type: 'string', default: '2' },
+    wait: { type: 'string', default: '30' },
   },
 });
 
@@ -53,6 +54,7 @@ async function demo(): Promise<boolean> {
     nics: bounded('nics', values.nics, 1, 16),
     podsPerHost: bounded('pods', values.pods, 1, 8),
   };
+  stack.setWaitMs(bounded('wait', values.wait, 1, 600) * 1000);
   await lab.privateMounts();
   await step(`${size.hosts} hosts with ${size.nics} NICs each, one bridge per rail`, () =>
     lab.buildHosts(size),

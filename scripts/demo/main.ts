@@ -6,7 +6,8 @@ const usage = `usage: make demo [ARGS="OPTION..."]
   --keep           leave it up after the run and open a shell to explore it
   --hosts N        hosts to start (2 to 8, default 3)
   --nics N         NICs per host (1 to 16, default 4)
-  --pods N         pods per host (1 to 8, default 2)`;
+  --pods N         pods per host (1 to 8, default 2)
+  --wait S         seconds to wait for each step (default 30)`;
 
 /** The namespaces of the demo; the user namespace is left out when only root may make one. */
 function isolation(withUser: boolean): string[] {

@@ -13,7 +13,12 @@ const root = join(import.meta.dir, '../..');
 const build = join(root, 'build');
 export const STATE_FOLDER = '/run/multi-nic';
 export const CNI_PROGRAM = join(build, 'multi-nic');
-const WAIT_MS = 30_000;
+/** How long to wait for a step; an emulated machine needs more than the default. */
+let waitMs = 30_000;
+
+export function setWaitMs(value: number): void {
+  waitMs = value;
+}
 
 export const socketOf = (host: string): string => `${STATE_FOLDER}/${host}/daemon.sock`;
 export const spoolOf = (host: string): string => `${STATE_FOLDER}/${host}/spool`;
@@ -26,7 +31,7 @@ export interface Stack {
 
 /** Polls until `check` gives a value; an error after the time limit says what was waited for. */
 export async function waitFor<T>(what: string, check: () => Promise<T | undefined>): Promise<T> {
-  const end = performance.now() + WAIT_MS;
+  const end = performance.now() + waitMs;
   let last: unknown;
   while (performance.now() < end) {
     try {
@@ -37,7 +42,7 @@ export async function waitFor<T>(what: string, check: () => Promise<T | undefine
     }
     await Bun.sleep(50);
   }
-  throw new Error(`${what}: not so after ${WAIT_MS / 1000} s`, { cause: last });
+  throw new Error(`${what}: not so after ${waitMs / 1000} s`, { cause: last });
 }
 
 /** GET over a host's unix socket. */

@@ -1,0 +1,25 @@
+// The demo inside a virtual machine whose kernel has ipvlan: the whole path in l3 mode, with the controller's indices, the
+// daemons' routes between hosts, and every pod reaching every other over every NIC.
+import { expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { requirement } from '../helpers/requirement.ts';
+import { guestObstacle, runGuest } from './guest/run-guest.ts';
+
+const root = join(import.meta.dir, '../..');
+const TIMEOUT_MS = 600_000;
+
+if (requirement('the demo in a virtual machine', guestObstacle())) {
+  test(
+    'pods on three hosts reach each other over ipvlan l3, and nothing is left at the end',
+    async () => {
+      const demo = `'${process.execPath}' scripts/demo/main.ts --hosts 3 --nics 2 --pods 1 --wait 240`;
+      const script = `cd '${root}' && NO_COLOR=1 ${demo} 2>&1`;
+      const { exitCode, output } = await runGuest({ script, timeoutMs: TIMEOUT_MS, nics: [] });
+      console.error(output);
+      expect(exitCode).toBe(0);
+      expect(output).toContain('ipvlan l3 (this kernel has ipvlan)');
+      expect(output).toContain('12 of 12 connections succeeded');
+    },
+    TIMEOUT_MS + 10_000,
+  );
+}
