@@ -19,7 +19,7 @@ import { configureControlPlane, startControlPlane } from './control-plane.ts';
 import { killMachines, runningMachines } from './machine.ts';
 import { configureNode, loadImage, startNode } from './node.ts';
 import { installPackages, missingPackages } from './packages.ts';
-import { findPeers, type Peers } from './peers.ts';
+import { buildPeers, type Peers, recordPeers } from './peers.ts';
 import {
   buildMetaPlugin,
   installPodNetwork,
@@ -63,9 +63,10 @@ export async function clusterUp(
   const running = runningMachines();
   if (running.length > 0) throw new Error(`a cluster is up already (${running.join(', ')})`);
   await installPackages(report);
-  const peers = await findPeers();
+  const peers = await buildPeers();
   await clusterDown(); // left-overs of a crash
   makeStateFolder(shape);
+  recordPeers(peers);
   try {
     await bringUp(shape, { peers, report });
   } catch (error) {

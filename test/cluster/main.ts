@@ -124,7 +124,7 @@ async function interactive(
   env: Record<string, string | undefined> = process.env,
 ): Promise<number> {
   const stdio: ['inherit', 'inherit', 'inherit'] = ['inherit', 'inherit', 'inherit'];
-  const child = Bun.spawn(argv, { stdio, env: { KUBECONFIG: ADMIN_KUBECONFIG, ...env } });
+  const child = Bun.spawn(argv, { stdio, env: { ...env, KUBECONFIG: ADMIN_KUBECONFIG } });
   return child.exited;
 }
 

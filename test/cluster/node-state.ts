@@ -5,8 +5,8 @@ import { runOn } from './machine.ts';
 
 /**
  * Links and addresses of the node itself, its routes and rules, named network namespaces, addresses
- * held by the default network, and the meta-plugin's memory. The definitions that it keeps for bad
- * times are not counted.
+ * held by the default network, and the memory of the meta-plugin or Multus. The definitions that it
+ * keeps for bad times are not counted.
  */
 const SCRIPT = `
 ip -o link show | sed -nE 's/^[0-9]+: ([^:@]+).*/link \\1/p'
@@ -14,9 +14,11 @@ ip -o address show scope global | sed -nE 's/^[0-9]+: +([^ ]+) +inet6? ([^ ]+).*
 ip -4 route show table all | sed 's/^/route /'
 ip -6 route show table main | grep -v '^fe80' | sed 's/^/route6 /'
 ip rule show | sed 's/^/rule /'
-for file in /run/netns/* /var/lib/cni/networks/*/*.*.* /var/lib/cni/results/* \\
-  /var/lib/cni/test-meta/* /var/lib/cni/test-meta/results/* /run/multi-nic/spool/*; do
-  case $file in */definitions | */results | */last_reserved_ip.*) continue ;; esac
+memory='/var/lib/cni /var/lib/cni/test-meta /var/lib/cni/multus'
+for file in /run/netns/* /run/multi-nic/spool/* /var/lib/cni/networks/*/*.*.* \\
+  $(for folder in $memory; do ls -d $folder/results/* $folder/*; done 2>/dev/null); do
+  case $file in */definitions | */last_reserved_ip.*) continue ;; esac
+  case $file in */results | /var/lib/cni/networks | */test-meta | */multus) continue ;; esac
   [ ! -e "$file" ] || echo "file $file"
 done
 `;

@@ -1,10 +1,13 @@
 // The programs that the cluster consists of: built on first use by test/peers/build.sh, mounted
 // into every machine.
 
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { run } from './command.ts';
+import { STATE } from './settings.ts';
 
 const BUILD = join(dirname(import.meta.dir), 'peers/build.sh');
+const RECORD = join(STATE, 'peers.json');
 
 /** Where the programs lie. */
 export interface Peers {
@@ -54,9 +57,24 @@ export const NODE_PLUGINS: readonly PeerName[] = [
 ];
 
 /** Builds what is missing (up to half an hour the first time) and says where everything is. */
-export async function findPeers(): Promise<Peers> {
+export async function buildPeers(): Promise<Peers> {
   const output = await run([BUILD, ...NAMES], { timeoutMs: 60 * 60_000 });
-  const paths = output.trim().split('\n');
+  return toPeers(output.trim().split('\n'));
+}
+
+/** The programs of the cluster that is up, without asking the builder again. */
+export async function findPeers(): Promise<Peers> {
+  if (!existsSync(RECORD)) return buildPeers();
+  const paths: unknown = JSON.parse(readFileSync(RECORD, 'utf8'));
+  return Array.isArray(paths) ? toPeers(paths.map(String)) : buildPeers();
+}
+
+/** Remembers the programs for as long as the cluster is up. */
+export function recordPeers(peers: Peers): void {
+  writeFileSync(RECORD, JSON.stringify(NAMES.map((name) => peers.outside(name))));
+}
+
+function toPeers(paths: readonly string[]): Peers {
   const outside = (name: PeerName): string => {
     const path = paths[NAMES.indexOf(name)];
     if (path === undefined) throw new Error(`${BUILD} printed no path for ${name}`);

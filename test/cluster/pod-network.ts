@@ -22,6 +22,19 @@ export function multusProgram(): string | undefined {
   return path === undefined || path === '' ? undefined : path;
 }
 
+/** Why the suites do not run through a real Multus; undefined if they do. */
+export function whyNoMultus(): string | undefined {
+  return multusProgram() === undefined ? 'MULTUS_BIN names no executable' : undefined;
+}
+
+/**
+ * Why pods with further networks cannot start while the API server is away; undefined if they can.
+ * Multus in its thin form asks the API server about every pod and has no cache.
+ */
+export function whyNotWithoutApi(): string | undefined {
+  return multusProgram() === undefined ? undefined : 'thin Multus needs the API server';
+}
+
 /** Compiles the meta-plugin; not needed with a Multus. */
 export async function buildMetaPlugin(): Promise<void> {
   mkdirSync(join(STATE, 'programs'), { recursive: true });

@@ -8,6 +8,7 @@ import { waitFor } from '../cluster/command.ts';
 import { waitForConsistency } from '../cluster/consistency.ts';
 import { runOn } from '../cluster/machine.ts';
 import { compareStates, readNodeState } from '../cluster/node-state.ts';
+import { whyNoMultus } from '../cluster/pod-network.ts';
 import {
   createPods,
   deletePods,
@@ -36,6 +37,9 @@ const NICS = 8;
 const NETWORK = 'cluster-net';
 const SUBNET = '10.64.0.0/12';
 const PODS_PER_NODE = 20;
+
+// With MULTUS_BIN all of this runs through that executable instead of the test's meta-plugin.
+requirement('cluster pods through a real Multus', whyNoMultus());
 
 if (requirement('cluster pods', whyNoCluster())) {
   describe('product on a cluster', () => {
