@@ -17,7 +17,8 @@ setup: node_modules/.installed ## Install the pinned packages (Bun among them) a
 	@scripts/setup.sh
 
 node_modules/.installed: package.json package-lock.json
-	@if command -v npm >/dev/null; then npm ci --no-fund --no-audit --loglevel=error; \
+	@# Not `npm ci`: it refuses a lockfile in which a registry had not all platforms of an optional package.
+	@if command -v npm >/dev/null; then npm install --no-save --no-fund --no-audit --loglevel=error; \
 	  elif command -v bun >/dev/null; then bun install --frozen-lockfile; \
 	  else echo "need Node with npm, or Bun: install one of them and run make again" >&2; exit 1; fi
 	@touch $@
