@@ -59,9 +59,10 @@ export class Daemon {
       directory: settings.spoolDirectory,
       ownerUid: process.getuid?.() ?? 0,
       log,
-      release: async (request) => {
+      release: async (request, { spooledAtMs: askedAtMs }) => {
         const identity = parseIdentity(request);
-        await ports.exclusive(identity.key.containerId, () => detach(ports, identity));
+        const { containerId } = identity.key;
+        await ports.exclusive(containerId, () => detach(ports, identity, { askedAtMs }));
         options.faults.reach('spool-released');
       },
     });
@@ -71,6 +72,7 @@ export class Daemon {
         this.#parts.peers.allChanged();
         this.#requestAll();
       },
+      onRoutesCompared: () => this.#upkeep.request('report'),
     });
     const poolDelayMs = Math.min(POOL_DELAY_MS, settings.publishIntervalMs);
     this.#upkeep = new Upkeep({ jobs, clock, log, poolDelayMs });

@@ -1,7 +1,7 @@
 // Garbage is collected on two proofs only: what the runtime does not list must also be dead, and
 // what nobody asked for must have lost both its namespace and its pod.
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PODS } from '../../src/shared/platform/kube/resource.ts';
@@ -137,7 +137,8 @@ describe('our own rounds', () => {
   });
 });
 
-test('DELs of the spool are done before the daemon is ready', async () => {
+/** A daemon that attached c1 is replaced by one that finds a DEL of c1 spooled at this time. */
+async function restartWithSpooledDel(spooledAt: (attachedAt: Date) => Date): Promise<string[]> {
   const directory = mkdtempSync(join(tmpdir(), 'mnd-'));
   const api = await startCluster([networkObject(), hostObject({ name: NODE, hostIndex: 0 })]);
   const hostNet = createFakeHost();
@@ -145,11 +146,22 @@ test('DELs of the spool are done before the daemon is ready', async () => {
   const first = await startHarness({ api, hostNet, directory });
   await send(first.socket, cniRequest('ADD'));
   await first.daemon.stop();
-  const spooled = { ...cniRequest('DEL'), spooledAt: new Date().toISOString() };
+  const spooled = { ...cniRequest('DEL'), spooledAt: spooledAt(new Date()).toISOString() };
   writeFileSync(join(directory, 'spool', 'c1-net1-1.json'), JSON.stringify(spooled));
   await using h = await startHarness({ api, hostNet, directory });
-  expect(containers(h)).toEqual([]);
+  expect(readdirSync(join(directory, 'spool'))).toEqual([]);
+  const left = containers(h);
   await h.daemon.stop();
   await api.close();
   rmSync(directory, { recursive: true, force: true });
+  return left;
+}
+
+test('DELs of the spool are done before the daemon is ready', async () => {
+  expect(await restartWithSpooledDel((attachedAt) => attachedAt)).toEqual([]);
+});
+
+test('a DEL that was spooled before the attachment was made does not touch it', async () => {
+  const earlier = (attachedAt: Date): Date => new Date(attachedAt.getTime() - 60_000);
+  expect(await restartWithSpooledDel(earlier)).toEqual(['c1']);
 });

@@ -7,11 +7,20 @@ import { release } from './release.ts';
 /** What a DEL found. */
 export type DetachOutcome = 'released' | 'unknown';
 
-/** Releases the attachment, and what was taken over for the same pod. May be repeated. */
-export async function detach(ports: AttachPorts, identity: AttachIdentity): Promise<DetachOutcome> {
+/**
+ * Releases the attachment, and what was taken over for the same pod. May be repeated. `askedAtMs`
+ * (wall clock): when the DEL was asked for, where that was earlier; an attachment that was made
+ * after it is not the one that was meant.
+ */
+export async function detach(
+  ports: AttachPorts,
+  identity: AttachIdentity,
+  o: { readonly askedAtMs?: number } = {},
+): Promise<DetachOutcome> {
   const { key, netnsPath } = identity;
   const attachment = ports.journal.find(key);
   if (attachment !== undefined) {
+    if (attachment.createdAtMs > (o.askedAtMs ?? Number.POSITIVE_INFINITY)) return 'unknown';
     await release(ports, attachment, { netnsPath });
     return 'released';
   }

@@ -35,10 +35,19 @@ export interface SpoolRound {
 /** As SpooledRequest, but its configuration needs a name only, like every DEL's. */
 const SpoolFile = v.strictObject({ ...SpooledRequest.entries, config: NodeRequest.entries.config });
 
+/**
+ * Does one spooled DEL. `spooledAtMs`: an attachment of that name that was made later is another
+ * one and must stay.
+ */
+export type SpooledRelease = (
+  request: NodeRequest,
+  o: { readonly spooledAtMs: number },
+) => Promise<unknown>;
+
 /** The directory and what is done with its requests. */
 export class Spool {
   readonly #directory: string;
-  readonly #release: (request: NodeRequest) => Promise<unknown>;
+  readonly #release: SpooledRelease;
   readonly #log: Logger;
   /** Uid that may own files: root's, or ours in tests. */
   readonly #ownerUid: number;
@@ -46,7 +55,7 @@ export class Spool {
 
   constructor(o: {
     directory: string;
-    release: (request: NodeRequest) => Promise<unknown>;
+    release: SpooledRelease;
     log: Logger;
     ownerUid: number;
   }) {
@@ -84,10 +93,11 @@ export class Spool {
 
   async #workOffFile(name: string): Promise<keyof SpoolRound> {
     const path = join(this.#directory, name);
-    const request = this.#read(path, name);
-    if (request === undefined) return 'bad';
+    const file = this.#read(path, name);
+    if (file === undefined) return 'bad';
+    const { spooledAt, ...request } = file;
     try {
-      await this.#release(request);
+      await this.#release(request, { spooledAtMs: Date.parse(spooledAt) });
     } catch (error) {
       this.#log.error('spooled DEL failed, will be repeated', { file: name, error });
       return 'left';
@@ -96,11 +106,10 @@ export class Spool {
     return 'done';
   }
 
-  /** The request, or undefined after the file was moved aside. */
-  #read(path: string, name: string): NodeRequest | undefined {
+  /** The content, or undefined after the file was moved aside. */
+  #read(path: string, name: string): v.InferOutput<typeof SpoolFile> | undefined {
     try {
-      const { spooledAt: _spooledAt, ...request } = this.#parse(path);
-      return request;
+      return this.#parse(path);
     } catch (error) {
       this.#log.error('spool file moved aside', { file: name, error });
       mkdirSync(join(this.#directory, BAD), { recursive: true, mode: 0o700 });
