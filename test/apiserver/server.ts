@@ -327,6 +327,7 @@ class EmbeddedServer implements ApiServer {
       matches: this.#handlers.predicateOf(request, kind),
       resourceVersion: query.get('resourceVersion') ?? '',
       wantsBookmarks: isTrue(query.get('allowWatchBookmarks')),
+      wantsState: isTrue(query.get('sendInitialEvents')),
       timeoutMs: Math.min(seconds, WATCH_SECONDS_MAX) * 1000,
       ...(breakAfter === undefined ? {} : { breakAfter }),
     });

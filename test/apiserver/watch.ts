@@ -16,6 +16,8 @@ export interface WatchRequest {
   /** '' and '0' start with the present state. */
   readonly resourceVersion: string;
   readonly wantsBookmarks: boolean;
+  /** The present state first, then a bookmark that says where it ends (sendInitialEvents). */
+  readonly wantsState: boolean;
   readonly timeoutMs: number;
   /** A fault: end after this many events, at once with 0. */
   readonly breakAfter?: { readonly events: number; readonly how: WatchEnd };
@@ -77,7 +79,7 @@ export class WatchHub {
   #backlog(request: WatchRequest): Change[] | ApiFailure {
     const store = storeKey(request.kind);
     const { resourceVersion } = request;
-    if (resourceVersion === '' || resourceVersion === '0') {
+    if (request.wantsState || resourceVersion === '' || resourceVersion === '0') {
       return this.#store.list(store).map((object) => ({
         revision: this.#store.revision,
         store,
@@ -136,6 +138,7 @@ class WatchConnection implements OpenWatch {
       }),
     );
     for (const change of backlog) this.#pass(change);
+    if (this.#request.wantsState) this.#bookmark({ 'k8s.io/initial-events-end': 'true' });
     const end = setTimeout(() => {
       this.#bookmark();
       this.close('end');
@@ -189,10 +192,14 @@ class WatchConnection implements OpenWatch {
     this.#breakIfDue();
   }
 
-  #bookmark(): void {
+  #bookmark(annotations?: JsonObject): void {
     if (!this.#request.wantsBookmarks || this.#isOver) return;
     const { kind } = this.kind;
-    const metadata = { resourceVersion: String(this.#store.revision), creationTimestamp: null };
+    const metadata = {
+      resourceVersion: String(this.#store.revision),
+      creationTimestamp: null,
+      ...(annotations === undefined ? {} : { annotations }),
+    };
     this.#send('BOOKMARK', { kind, apiVersion: apiVersionOf(this.kind), metadata });
   }
 
