@@ -38,6 +38,7 @@ export class RealNode implements AsyncDisposable {
   readonly #daemons = new Set<DaemonProcess['child']>();
   #api: Bun.Subprocess<'pipe', 'pipe', 'pipe'> | undefined;
   #kubeconfig = '';
+  #apiUrl = '';
 
   private constructor(o: RealNodeOptions) {
     this.#options = o;
@@ -101,6 +102,12 @@ export class RealNode implements AsyncDisposable {
     return await (await fetch(`http://daemon${path}`, { unix: this.socket })).json();
   }
 
+  /** The body of a GET on the API server, which lives in the host's namespace. */
+  getFromApi(path: string): string {
+    const code = `console.log(await (await fetch('${this.#apiUrl}${path}')).text())`;
+    return this.world.exec(this.host, [process.execPath, '-e', code]).output;
+  }
+
   /** Names of the links in a namespace but loopback. */
   linksIn(netns: TestNetns): string[] {
     const links: { ifname: string }[] = JSON.parse(this.world.ip(netns, ['-json', 'link']));
@@ -143,6 +150,7 @@ export class RealNode implements AsyncDisposable {
       inside: ['nsenter', `--net=${this.host.path}`],
     });
     this.#api = child;
+    this.#apiUrl = url;
     this.#kubeconfig = join(this.world.folder, 'kubeconfig');
     writeFileSync(this.#kubeconfig, JSON.stringify(kubeconfig(url)));
   }
