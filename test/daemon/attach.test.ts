@@ -1,5 +1,6 @@
 // ADD and DEL through the socket: what pods get, and that whatever fails leaves nothing behind.
-import { describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { eventually } from '../helpers/eventually.ts';
 import type { FakeHostNet } from '../hostnet/fake-host-net.ts';
 import { hostObject, NODE, networkObject } from './cluster.ts';
 import {
@@ -207,9 +208,17 @@ describe('a refused ADD says why and leaves nothing', () => {
     ['big MTU', { config: { plugin: { type: 'macvlan', mtu: 9000 } } }, 'no-master', 'MTU 9000'],
     ['class', { config: { args: { cni: { class: 'fast' } } } }, 'invalid-config', 'device class'],
   ];
+  let world: Awaited<ReturnType<typeof setUp>>;
+  beforeAll(async () => {
+    world = await setUp();
+  });
+  afterAll(async () => {
+    await world.h[Symbol.asyncDispose]();
+  });
+
+  // One daemon for all: none of them may change anything.
   test.each(refusals)('%s', async (_title, o, kind, text) => {
-    const { hostNet, h } = await setUp();
-    await using _ = h;
+    const { hostNet, h } = world;
     const answer = await send(h.socket, cniRequest('ADD', o));
     expect([kindOf(answer), answer.problem.requestId]).toEqual([kind, 'r-c1']);
     expect(answer.problem.detail).toContain(text);
@@ -357,6 +366,31 @@ describe('an ADD that fails in the middle leaves nothing', () => {
     expect((await send(h.socket, cniRequest('DEL', { config }))).status).toBe(200);
     expect(linkNames(hostNet)).toEqual([]);
     expect(h.daemon.parts.journal.held()).toHaveLength(4);
+  });
+
+  test('a caller that has gone while its request waited gets nothing', async () => {
+    const { hostNet, h } = await setUp();
+    await using _ = h;
+    const gate = Promise.withResolvers<void>();
+    const busy = h.daemon.parts.lock.run('c1', () => gate.promise);
+    const caller = new AbortController();
+    const request = fetch('http://daemon/v1/cni', {
+      unix: h.socket,
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(cniRequest('ADD')),
+      signal: caller.signal,
+    }).catch((error: Error) => error.name);
+    await eventually('it waits', () => h.daemon.parts.lock.waiting === 1);
+    caller.abort();
+    expect(await request).toBe('AbortError');
+    // Another round trip: the server has noticed by then.
+    await send(h.socket, cniRequest('STATUS'));
+    gate.resolve();
+    await busy;
+    await h.daemon.parts.lock.idle();
+    expectClean(h);
+    expect(linkNames(hostNet)).toEqual([]);
   });
 
   test('the same ADD twice is refused and changes nothing', async () => {

@@ -1,5 +1,5 @@
 // The socket and the TCP port: frames, limits, errors, views, the old paths, and who may write.
-import { describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { serveSocket } from '../../src/daemon/http/serve.ts';
@@ -80,11 +80,17 @@ describe('the socket', () => {
     ],
     ['too much', { body: `"${'x'.repeat(1_100_000)}"` }, '1048576'],
   ];
+  let shared: Harness;
+  beforeAll(async () => {
+    shared = (await setUp()).h;
+  });
+  afterAll(async () => {
+    await shared[Symbol.asyncDispose]();
+  });
+
   test.each(malformed)('refuses %s with a problem document', async (_title, init, text) => {
-    const { h } = await setUp();
-    await using _ = h;
     const response = await fetch('http://daemon/v1/cni', {
-      unix: h.socket,
+      unix: shared.socket,
       method: 'POST',
       headers: { 'content-type': 'application/json', 'x-request-id': 'mine' },
       ...init,

@@ -47,6 +47,7 @@ export async function attach(
 ): Promise<Attached> {
   const { identity, demand } = o;
   const steps = startSteps(ports);
+  refuseIfGone(o.signal);
   refuseSecond(ports, identity);
   const plan = planAttachment(ports, o);
   using netns = ports.hostNet.openNetns(identity.netnsPath);
