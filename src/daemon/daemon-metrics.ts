@@ -6,6 +6,7 @@ import type { Journal } from './journal/journal.ts';
 import type { Metrics, Sample } from './metrics.ts';
 import type { HostPublisher } from './publish/host-publisher.ts';
 import type { PoolPublisher } from './publish/pool-publisher.ts';
+import type { RoutesReporter } from './publish/routes-reporter.ts';
 import type { RouteKeeper } from './routes/route-keeper.ts';
 import type { Spool } from './spool/spool.ts';
 
@@ -39,6 +40,7 @@ export interface GaugeSources {
   readonly keeper: PoolKeeper;
   readonly routes: RouteKeeper;
   readonly poolPublisher: PoolPublisher;
+  readonly routesReporter: RoutesReporter;
   readonly hostPublisher: HostPublisher;
   readonly spool: Spool;
   readonly lock: { readonly running: number; readonly waiting: number };
@@ -84,6 +86,7 @@ export function addGauges(metrics: Metrics, s: GaugeSources): void {
   gauge('ippool_writes_total', 'IPPool objects written.', () => s.poolPublisher.counts.written);
   gauge('ippool_deletes_total', 'IPPool objects deleted.', () => s.poolPublisher.counts.deleted);
   gauge('hostinterface_writes_total', 'HostInterface writes.', () => s.hostPublisher.written);
+  gauge('route_reports_total', 'Reports of routes written.', () => s.routesReporter.written);
   gauge('spool_waiting', 'Spooled DELs that wait.', () => s.spool.waiting);
   gauge('operations_running', 'Operations under way.', () => s.lock.running);
   gauge('operations_waiting', 'Operations in the queue.', () => s.lock.waiting);

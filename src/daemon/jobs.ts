@@ -21,9 +21,9 @@ const QUARANTINE_AGAIN_MS = 1_000;
 export function createJobs(
   parts: Parts,
   spool: Spool,
-  o: { publishPools: () => void; onInventoryChanged: () => void },
+  o: { publishPools: () => void; onInventoryChanged: () => void; onRoutesCompared: () => void },
 ): Jobs {
-  const { keeper, saver, view, routes, hostPublisher, poolPublisher } = parts;
+  const { keeper, saver, view, routes, hostPublisher, poolPublisher, routesReporter } = parts;
   return {
     inventory: async () => {
       if (parts.inventory.refresh()) o.onInventoryChanged();
@@ -37,12 +37,14 @@ export function createJobs(
     },
     routes: async (signal) => {
       await routes.reconcile(signal);
+      o.onRoutesCompared();
       return { afterMs: ROUTES_AGAIN_MS };
     },
     host: async (signal) => {
       await hostPublisher.publish(signal);
       return { afterMs: HOST_AGAIN_MS };
     },
+    report: (signal) => routesReporter.report(signal),
     pool: (signal, name) => poolPublisher.publish(name, signal),
     quarantine: () => endQuarantines(parts),
     spool: async () => {

@@ -16,6 +16,7 @@ import { PoolSet } from './ipam/pool-set.ts';
 import type { Journal } from './journal/journal.ts';
 import { HostPublisher } from './publish/host-publisher.ts';
 import { PoolPublisher } from './publish/pool-publisher.ts';
+import { RoutesReporter } from './publish/routes-reporter.ts';
 import { RouteKeeper } from './routes/route-keeper.ts';
 import type { Settings } from './settings.ts';
 
@@ -56,6 +57,7 @@ export interface Parts {
   readonly poolPublisher: PoolPublisher;
   readonly hostPublisher: HostPublisher;
   readonly routes: RouteKeeper;
+  readonly routesReporter: RoutesReporter;
   readonly attachPorts: AttachPorts;
 }
 
@@ -85,6 +87,7 @@ export function createParts(o: {
   });
   const peers = new PeerPlans({ core, view, interfaces: () => inventory.interfaces });
   const common = { client, view, clock, journal, pools, log };
+  const routes = new RouteKeeper({ hostNet, view, peers, log });
   const keeper = new PoolKeeper({ ...common, core, bootId, peers, inventory });
   return {
     options,
@@ -102,7 +105,8 @@ export function createParts(o: {
       intervalMs: options.settings.publishIntervalMs,
     }),
     hostPublisher: new HostPublisher({ client, view, inventory }),
-    routes: new RouteKeeper({ hostNet, view, peers, log }),
+    routes,
+    routesReporter: new RoutesReporter({ client, view, routes, clock }),
     attachPorts: {
       journal,
       pools,

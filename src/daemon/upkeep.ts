@@ -15,6 +15,7 @@ export interface Jobs {
   readonly plan: Job;
   readonly routes: Job;
   readonly host: Job;
+  readonly report: Job;
   readonly pool: Job;
   readonly quarantine: Job;
   readonly spool: Job;
@@ -28,6 +29,7 @@ const INTERVAL_MS: Readonly<Partial<Record<keyof Jobs, number>>> = {
   plan: 200,
   routes: 200,
   host: 200,
+  report: 1_000,
 };
 /**
  * How long such a job waits after it was asked for. An ADD makes kernel events of its own; the work

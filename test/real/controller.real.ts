@@ -1,7 +1,8 @@
 // The controller on a real kube-apiserver and etcd: installed by its manifests, with the rights of
 // its account, through takeover, restarts and an API server that goes away.
 import { afterAll, describe, expect, test } from 'bun:test';
-import { createKubeClient } from '../../src/shared/platform/kube/client.ts';
+import { ROUTES_CONDITION } from '../../src/shared/model/objects/host-interface.ts';
+import { createKubeClient, type KubeClient } from '../../src/shared/platform/kube/client.ts';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
 import { type Lab, NAMESPACE, toHostInterface, toSpec } from '../controller/harness.ts';
 import { DEPLOY, RealCluster } from '../controller/real-lab.ts';
@@ -126,14 +127,7 @@ function describeRights(cluster: RealCluster): void {
     expect(daemon.patch(kinds.IP_POOLS, { name: 'net-other' }, mine)).rejects.toThrow('take over');
     expect(daemon.delete(kinds.IP_POOLS, { name: 'net-other' })).rejects.toThrow('node-1');
     expect(daemon.patch(kinds.HOST_INTERFACES, { name: 'node-1' }, mine)).rejects.toThrow('node-1');
-    const status = {
-      type: 'merge',
-      subresource: 'status',
-      body: { status: { networks: [] } },
-    } as const;
-    expect(daemon.patch(kinds.HOST_INTERFACES, { name: 'node-0' }, status)).rejects.toThrow(
-      'forbidden',
-    );
+    await describeStatusRights(lab.client, daemon);
     expect(daemon.list(kinds.SECRETS, { namespace: NAMESPACE })).rejects.toThrow('forbidden');
     expect(daemon.list(kinds.CONFIG_MAPS, { namespace: NAMESPACE })).rejects.toThrow('forbidden');
     expect(await daemon.delete(kinds.IP_POOLS, { name: 'net-own' })).toBe('deleted');
@@ -142,6 +136,40 @@ function describeRights(cluster: RealCluster): void {
       'names no node',
     );
   });
+}
+
+/** Of the status of a host its daemon may change the report of routes, and nothing of another. */
+async function describeStatusRights(admin: KubeClient, daemon: KubeClient): Promise<void> {
+  const merge = (status: object) =>
+    ({ type: 'merge', subresource: 'status', body: { status } }) as const;
+  const given = (hostIndex: number) => ({
+    networks: [{ name: 'net', uid: 'uid', indices: [{ netAddress: A, hostIndex }] }],
+  });
+  const report = () => {
+    const condition = {
+      type: ROUTES_CONDITION,
+      status: 'True',
+      reason: 'AsPlanned',
+      message: '',
+      lastTransitionTime: '2026-01-01T00:00:00Z',
+    };
+    const body = { status: { conditions: [condition] } };
+    const apply = { type: 'apply', subresource: 'status', fieldManager: 'multi-nicd' } as const;
+    return { ...apply, force: true, body };
+  };
+  const own = { name: 'node-0' };
+  await daemon.patch(kinds.HOST_INTERFACES, own, report()); // before there are indices
+  await admin.patch(kinds.HOST_INTERFACES, own, merge(given(3)));
+  const stored = await daemon.patch(kinds.HOST_INTERFACES, own, report());
+  expect(stored.status).toMatchObject({ ...given(3), conditions: [{ type: ROUTES_CONDITION }] });
+  for (const networks of [[], null, given(4).networks]) {
+    const change = daemon.patch(kinds.HOST_INTERFACES, own, merge({ networks }));
+    await expect(change).rejects.toThrow('may not change the indices');
+  }
+  const other = daemon.patch(kinds.HOST_INTERFACES, { name: 'node-1' }, report());
+  await expect(other).rejects.toThrow('may not write an object of node-1');
+  const after = await admin.get(kinds.HOST_INTERFACES, own);
+  expect(after?.status).toMatchObject(given(3));
 }
 
 function describeTakeover(cluster: RealCluster): void {

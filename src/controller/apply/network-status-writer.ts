@@ -1,8 +1,9 @@
 // Writes the status of a network: what the run found, counted over what is published by now.
+import { ROUTES_CONDITION } from '../../shared/model/objects/host-interface.ts';
 import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
 import { MULTI_NIC_NETWORKS } from '../../shared/platform/kube/resource.ts';
 import { type NetworkFinding, planNetworkStatus } from '../plan/network-status.ts';
-import { planRouteStatus, ROUTES_CONDITION, type RouteFinding } from '../plan/routes.ts';
+import { planRouteStatus, type RouteFinding, type RouteHost } from '../plan/routes.ts';
 import { publishedIn } from '../watch/index-observation.ts';
 import { type HostView, type NetworkView, toNetworkView } from '../watch/views.ts';
 import type { Allocation } from './allocate-indices.ts';
@@ -95,14 +96,16 @@ function routesOf(context: ControllerContext, { network, definition }: StatusTar
     .filter((host) => publishedIn(host, network).size > 0)
     .map((host) => ({
       name: host.name,
-      routes: reportedRoutes(host),
+      ...reportedRoutes(host),
       hasDaemon: daemonNodes.has(host.name),
     }));
   return planRouteStatus(definition?.routed ?? false, hosts);
 }
 
-function reportedRoutes(host: HostView): 'True' | 'False' | 'Unknown' | undefined {
-  return host.conditions.find(({ type }) => type === ROUTES_CONDITION)?.status;
+function reportedRoutes({ conditions }: HostView): Pick<RouteHost, 'routes' | 'message'> {
+  const report = conditions.find(({ type }) => type === ROUTES_CONDITION);
+  if (report === undefined) return { routes: undefined };
+  return { routes: report.status, message: report.message };
 }
 
 function routeFinding(

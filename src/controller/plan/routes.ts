@@ -3,15 +3,17 @@
 // never Success (W-46, W-47, W-58).
 import { listNames } from './problem.ts';
 
-export type RouteStatus = 'N/A' | 'WaitForRoutes' | 'Unknown' | 'Success' | 'Failed';
+/** Hosts whose own words are repeated. */
+const QUOTED_MAX = 3;
 
-/** Condition that a daemon sets on its HostInterface once all its routes are as planned. */
-export const ROUTES_CONDITION = 'RoutesReady';
+export type RouteStatus = 'N/A' | 'WaitForRoutes' | 'Unknown' | 'Success' | 'Failed';
 
 export interface RouteHost {
   readonly name: string;
   /** Status of its `RoutesReady` condition; undefined when it has none. */
   readonly routes: 'True' | 'False' | 'Unknown' | undefined;
+  /** What the condition says for people. */
+  readonly message?: string;
   /** Whether its daemon's pod is ready. */
   readonly hasDaemon: boolean;
 }
@@ -31,7 +33,7 @@ export function planRouteStatus(isRouted: boolean, hosts: readonly RouteHost[]):
   const failed = named('False');
   if (failed.length > 0) {
     const message = `some route cannot be applied, need attention: ${list(failed)}`;
-    return { status: 'Failed', message };
+    return { status: 'Failed', message: message + quote(failed) };
   }
   const silent = named(undefined);
   const away = silent.filter(({ hasDaemon }) => !hasDaemon);
@@ -46,6 +48,12 @@ export function planRouteStatus(isRouted: boolean, hosts: readonly RouteHost[]):
     return { status: 'WaitForRoutes', message: `waiting for route update: ${list(waiting)}` };
   }
   return { status: 'Success', message: '' };
+}
+
+/** What the first hosts say of themselves: with thousands, each has much the same to say. */
+function quote(hosts: readonly RouteHost[]): string {
+  const said = hosts.filter(({ message = '' }) => message !== '').slice(0, QUOTED_MAX);
+  return said.map(({ name, message }) => `; ${name}: ${message}`).join('');
 }
 
 function list(hosts: readonly RouteHost[]): string {

@@ -15,7 +15,13 @@ import type { Logger } from '../../shared/platform/log.ts';
 import type { PodIdentity } from '../attach/ports.ts';
 import type { DeviceIds } from '../select/select-nics.ts';
 import { type PublishedPool, toPublishedPool } from './published-pool.ts';
-import { type HostRecord, type NetworkRecord, toHostRecord, toNetworkRecord } from './records.ts';
+import {
+  type HostRecord,
+  type NetworkRecord,
+  toHostRecord,
+  toNetworkRecord,
+  toOwnHostRecord,
+} from './records.ts';
 
 /** What changed; `key` is the object's. */
 export type ClusterChange = 'network' | 'host' | 'pool' | 'class' | 'pod';
@@ -67,7 +73,8 @@ export class ClusterView {
     this.#hosts = watchCollection({
       ...common,
       resource: HOST_INTERFACES,
-      project: toHostRecord,
+      project: (object) =>
+        object.metadata.name === o.node ? toOwnHostRecord(object) : toHostRecord(object),
       onChange: on('host'),
     });
     this.#pools = watchCollection({

@@ -7,7 +7,9 @@ import {
   type HostInterface,
   HostNetwork,
   InterfaceInfo,
+  ROUTES_CONDITION,
 } from '../../shared/model/objects/host-interface.ts';
+import type { Condition } from '../../shared/model/objects/meta.ts';
 import {
   InterfaceIndex,
   type MultiNicNetwork,
@@ -45,6 +47,15 @@ export interface HostRecord {
   readonly isUnmanaged: boolean;
   readonly interfaces: readonly InterfaceInfo[];
   readonly networks: readonly HostNetwork[];
+  /** This node only. */
+  readonly own?: OwnRecord;
+}
+
+/** What a daemon must know of its own object to report in its status. */
+export interface OwnRecord {
+  readonly generation: number;
+  /** The last report of its routes. */
+  readonly routes: Condition | undefined;
 }
 
 /** What is saved of this node's own HostInterface. */
@@ -93,6 +104,13 @@ export function toHostRecord({ metadata, spec, status }: HostInterface): HostRec
     interfaces: spec.interfaces.map(slimInterface),
     networks: (status?.networks ?? []).map(({ name, uid, indices }) => ({ name, uid, indices })),
   };
+}
+
+/** As `toHostRecord`, for the node's own object. */
+export function toOwnHostRecord(object: HostInterface): HostRecord {
+  const { metadata, status } = object;
+  const routes = status?.conditions?.find(({ type }) => type === ROUTES_CONDITION);
+  return { ...toHostRecord(object), own: { generation: metadata.generation ?? 0, routes } };
 }
 
 /** Members that plans read; the rest of thousands of hosts need not be remembered. */

@@ -14,11 +14,16 @@ export interface MissingRoute extends DesiredRoute {
   readonly reason: string;
 }
 
+/** A peer without a route over a NIC. */
+export type UnreachableNet = ReturnType<PeerPlans['unreachable']>[number];
+
 /** The state after the last comparison. */
 export interface RouteReport {
   readonly desired: number;
   readonly installed: number;
   readonly missing: readonly MissingRoute[];
+  /** Peers that no route can lead to over a NIC, with the reason. */
+  readonly unreachable: readonly UnreachableNet[];
   /** Destinations that two peers claim. */
   readonly contested: readonly string[];
   readonly added: number;
@@ -29,6 +34,7 @@ const NOTHING: RouteReport = {
   desired: 0,
   installed: 0,
   missing: [],
+  unreachable: [],
   contested: [],
   added: 0,
   removed: 0,
@@ -47,6 +53,11 @@ export class RouteKeeper {
     this.#view = o.view;
     this.#peers = o.peers;
     this.#log = o.log;
+  }
+
+  /** Whether there was a round yet that knew the cluster. */
+  get isDone(): boolean {
+    return this.#report !== NOTHING;
   }
 
   get report(): RouteReport {
@@ -87,6 +98,7 @@ export class RouteKeeper {
       desired: routes.length + contested.length,
       installed: routes.length - missing.length,
       missing,
+      unreachable: this.#peers.unreachable(),
       contested,
       added: add.length - failed.size,
       removed: remove.length,

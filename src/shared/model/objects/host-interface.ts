@@ -74,6 +74,9 @@ export const HostNetwork = v.looseObject({
 });
 export type HostNetwork = v.InferOutput<typeof HostNetwork>;
 
+/** Condition that a daemon sets on its own HostInterface: whether all its routes are as planned. */
+export const ROUTES_CONDITION = 'RoutesReady';
+
 /** Status of a HostInterface. `stat` is the original's; nobody ever wrote it. */
 export const HostInterfaceStatus = v.looseObject({
   stat: v.optional(
