@@ -1,5 +1,5 @@
-// What the daemon does by itself, job by job. Each brings one part up to date and says when it wants
-// to be asked again.
+// What the daemon does by itself, job by job. Each brings one part up to date and says when it
+// wants to be asked again.
 import type { Outcome } from '../shared/platform/work-queue.ts';
 import { collectAbandoned } from './attach/collect.ts';
 import { recover } from './attach/recover.ts';

@@ -1,5 +1,5 @@
-// Everything the daemon does by itself, as keys of one work queue: plans, routes, published objects,
-// quarantine, spool, garbage. Kernel and API events only add keys.
+// Everything the daemon does by itself, as keys of one work queue: plans, routes, published
+// objects, quarantine, spool, garbage. Kernel and API events only add keys.
 import type { Clock } from '../shared/platform/clock.ts';
 import type { Logger } from '../shared/platform/log.ts';
 import { createWorkQueue, type Outcome, type WorkQueue } from '../shared/platform/work-queue.ts';
@@ -23,7 +23,7 @@ export interface Jobs {
   readonly collect: Job;
 }
 
-/** Shortest time between two runs of a job, so that a burst of events costs one run and a last one. */
+/** Shortest time between two runs of a job: a burst of events costs one run and a last one. */
 const INTERVAL_MS: Readonly<Partial<Record<keyof Jobs, number>>> = {
   inventory: 50,
   plan: 200,
@@ -36,6 +36,8 @@ const INTERVAL_MS: Readonly<Partial<Record<keyof Jobs, number>>> = {
  * that they ask for must not delay the ADD.
  */
 const SETTLE_MS = 50;
+/** A job rests this many times as long as it took: with thousands of peers, planning is not free. */
+const REST_FACTOR = 4;
 const CONCURRENCY = 8;
 const DEADLINE_MS = 60_000;
 const BACKOFF = { initialMs: 200, maxMs: 30_000 };
@@ -47,6 +49,7 @@ export class Upkeep {
   readonly #jobs: Jobs;
   readonly #poolDelayMs: number;
   readonly #lastRunMs = new Map<string, number>();
+  readonly #tookMs = new Map<string, number>();
   /** Pools that wait for their delay; asking again must not start it anew. */
   readonly #announced = new Set<string>();
   /** When a job was first asked for since it last began. */
@@ -72,7 +75,7 @@ export class Upkeep {
     this.#queue.add(name);
   }
 
-  /** Asks for pools to be published, after a while: an ADD shall not wait for its own publishing. */
+  /** Asks for pools to be published, after a while: an ADD shall not wait for that of its own. */
   requestPools(names: Iterable<string>): void {
     for (const name of names) {
       const key = `pool:${name}`;
@@ -99,9 +102,12 @@ export class Upkeep {
     if (job === undefined) throw new TypeError(`no job ${key}`);
     const waitMs = this.#waitMs(name);
     if (waitMs > 0) return { afterMs: waitMs };
-    this.#lastRunMs.set(name, this.#clock.monotonic());
+    const startMs = this.#clock.monotonic();
+    this.#lastRunMs.set(name, startMs);
     this.#askedMs.delete(name);
-    return await job[1](signal, rest.join(':'));
+    const outcome = await job[1](signal, rest.join(':'));
+    this.#tookMs.set(name, this.#clock.monotonic() - startMs);
+    return outcome;
   }
 
   #waitMs(name: string): number {
@@ -109,7 +115,8 @@ export class Upkeep {
     const last = this.#lastRunMs.get(name);
     if (interval === 0 || last === undefined) return 0;
     const asked = this.#askedMs.get(name) ?? Number.NEGATIVE_INFINITY;
-    return Math.ceil(Math.max(last + interval, asked + SETTLE_MS) - this.#clock.monotonic());
+    const rested = last + Math.max(interval, REST_FACTOR * (this.#tookMs.get(name) ?? 0));
+    return Math.ceil(Math.max(rested, asked + SETTLE_MS) - this.#clock.monotonic());
   }
 }
 

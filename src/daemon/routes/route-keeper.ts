@@ -122,7 +122,7 @@ function toHostRoute({ destination, via }: DesiredRoute, interfaceIndex: number)
   return { destination, via, interfaceIndex, table: TABLE, protocol: ROUTE_PROTOCOL };
 }
 
-/** Adding replaces a route of ours to the same destination, so only other destinations are removed. */
+/** Adding replaces a route of ours to the same destination: only other ones are removed. */
 function diff(
   desired: ReadonlyMap<string, HostRoute>,
   actual: readonly HostRoute[],
