@@ -38,6 +38,7 @@ const INTERVAL_MS: Readonly<Partial<Record<keyof Jobs, number>>> = {
 const SETTLE_MS = 50;
 /** A job rests this many times as long as it took: with thousands of peers, planning is not free. */
 const REST_FACTOR = 4;
+const REST_MS_MAX = 5_000;
 const CONCURRENCY = 8;
 const DEADLINE_MS = 60_000;
 const BACKOFF = { initialMs: 200, maxMs: 30_000 };
@@ -115,7 +116,8 @@ export class Upkeep {
     const last = this.#lastRunMs.get(name);
     if (interval === 0 || last === undefined) return 0;
     const asked = this.#askedMs.get(name) ?? Number.NEGATIVE_INFINITY;
-    const rested = last + Math.max(interval, REST_FACTOR * (this.#tookMs.get(name) ?? 0));
+    const rest = Math.min(REST_FACTOR * (this.#tookMs.get(name) ?? 0), REST_MS_MAX);
+    const rested = last + Math.max(interval, rest);
     return Math.ceil(Math.max(rested, asked + SETTLE_MS) - this.#clock.monotonic());
   }
 }
