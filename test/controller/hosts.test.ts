@@ -37,6 +37,37 @@ describe('hosts', () => {
     expect(cidr.spec.cidr[0]?.hosts.map(({ hostName }) => hostName)).toEqual(['node-0', 'node-2']);
   });
 
+  test('show their numbers of NICs and networks, written only when they change', async () => {
+    await using embedded = await startLab();
+    const { lab } = embedded;
+    await lab.addHost('node-0', A, '10.2.0.0/16');
+    await lab.addHost('node-1');
+    await lab.startController();
+    const shown = (name: string, interfaceCount: number, networkCount: number) =>
+      eventually(`${name} shows ${interfaceCount} and ${networkCount}`, async () => {
+        const { metadata, status } = await lab.host(name);
+        const isShown =
+          status?.interfaceCount === interfaceCount && status.networkCount === networkCount;
+        return isShown ? metadata.resourceVersion : undefined;
+      });
+    await shown('node-0', 2, 0);
+    await shown('node-1', 0, 0);
+    await lab.addNetwork('net', toSpec());
+    await shown('node-0', 2, 1);
+    const { spec } = toHostInterface('node-0', [A]);
+    const patch = { type: 'merge', body: { spec } } as const;
+    await lab.client.patch(kinds.HOST_INTERFACES, { name: 'node-0' }, patch);
+    const version = await shown('node-0', 1, 1);
+    await lab.addNetwork('other', {
+      ...toSpec({ subnet: '172.16.0.0/16' }),
+      masterNets: ['10.9.0.0/16'],
+    });
+    await lab.untilCondition('other', 'Accepted', 'True');
+    expect((await lab.host('node-0')).metadata.resourceVersion).toBe(version);
+    await lab.client.delete(kinds.MULTI_NIC_NETWORKS, { name: 'net' });
+    await shown('node-0', 1, 0);
+  });
+
   test('one that returns after it was gone gets an index again', async () => {
     await using embedded = await startLab();
     const { lab } = embedded;

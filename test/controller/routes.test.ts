@@ -70,7 +70,7 @@ describe('the state of routes of a network', () => {
     expect(networks).toMatchObject([{ name: 'net', indices: [{}, {}] }]);
   });
 
-  test('is Failed with host, route and error where a kernel refuses one, until it does not', async () => {
+  test('is Failed with host, route and error while a kernel refuses one', async () => {
     const hostNet = createFakeHost(2);
     await using world = await startWorld(hostNet);
     const { lab } = world;

@@ -4,7 +4,7 @@
 import type { HostNetwork } from '../../shared/model/objects/host-interface.ts';
 import { isKubeError } from '../../shared/platform/kube/errors.ts';
 import { HOST_INTERFACES } from '../../shared/platform/kube/resource.ts';
-import { mergeHostNetwork, removeHostNetwork } from '../plan/host-networks.ts';
+import { countHost, mergeHostNetwork, removeHostNetwork } from '../plan/host-networks.ts';
 import type { HostIndices } from '../plan/indices.ts';
 import { type HostView, toHostView } from '../watch/views.ts';
 import type { ControllerContext } from './context.ts';
@@ -77,7 +77,8 @@ async function changeNetworks(
     const networks = change(view.networks);
     if (networks === undefined) return true;
     const { resourceVersion } = view;
-    const body = { metadata: { resourceVersion }, status: { networks } };
+    const counts = countHost({ interfaces: view.interfaces, networks });
+    const body = { metadata: { resourceVersion }, status: { networks, ...counts } };
     try {
       const patch = { type: 'merge', subresource: 'status', body } as const;
       const written = await client.patch(HOST_INTERFACES, key, patch, { signal });

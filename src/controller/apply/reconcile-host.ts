@@ -1,8 +1,11 @@
 // What becomes of a host's objects when its Node is gone. Only two live answers "there is no such
 // object" make a host gone (design D5; W-06, W-38).
 import { HOST_INTERFACE_FINALIZER, IP_POOL_FINALIZER } from '../../shared/model/names.ts';
+import { isKubeError } from '../../shared/platform/kube/errors.ts';
 import { HOST_INTERFACES, IP_POOLS, NODES } from '../../shared/platform/kube/resource.ts';
 import type { Outcome } from '../../shared/platform/work-queue.ts';
+import { countHost } from '../plan/host-networks.ts';
+import { type HostView, toHostView } from '../watch/views.ts';
 import type { ControllerContext } from './context.ts';
 import { deleteWithFinalizer, removeFinalizer } from './finalizers.ts';
 import { forEachLimited } from './for-each-limited.ts';
@@ -27,8 +30,10 @@ export async function reconcileHost(
     });
     return 'done';
   }
-  if (world.hasNode(hostName)) return 'done';
-  if (host !== undefined && (host.isUnmanaged || host.isTest)) return 'done';
+  if (world.hasNode(hostName) || host?.isUnmanaged === true || host?.isTest === true) {
+    if (host !== undefined) await writeCounts(context, host, signal);
+    return 'done';
+  }
   const node = await context.client.get(NODES, { name: hostName }, { signal });
   if (node !== undefined) return { afterMs: AGAIN_MS }; // the watch will bring it
   if (host !== undefined) {
@@ -44,6 +49,28 @@ export async function reconcileHost(
   const stored = await context.client.get(HOST_INTERFACES, { name: hostName }, { signal });
   if (stored !== undefined) return { afterMs: AGAIN_MS };
   return await removeGoneHost(context, hostName, signal);
+}
+
+/** With indices they are written at once; this is for NICs that come and go. */
+async function writeCounts(
+  { client, world }: ControllerContext,
+  host: HostView,
+  signal: AbortSignal,
+): Promise<void> {
+  const counts = countHost(host);
+  const isSame =
+    counts.interfaceCount === host.counts.interfaceCount &&
+    counts.networkCount === (host.counts.networkCount ?? 0);
+  if (isSame) return;
+  const { name, resourceVersion } = host;
+  const body = { metadata: { resourceVersion }, status: counts };
+  const patch = { type: 'merge', subresource: 'status', body } as const;
+  try {
+    const stored = await client.patch(HOST_INTERFACES, { name }, patch, { signal });
+    world.putHost(toHostView(stored), resourceVersion);
+  } catch (error) {
+    if (!isKubeError(error, 'not-found')) throw error; // deleted meanwhile: nothing to count
+  }
 }
 
 /** Node and HostInterface were confirmed absent: pools go, and networks take the indices back. */

@@ -1,6 +1,9 @@
 // The list of networks in a HostInterface's status, with the entry of one network merged in or
 // taken out.
-import type { HostNetwork } from '../../shared/model/objects/host-interface.ts';
+import type {
+  HostInterfaceStatus,
+  HostNetwork,
+} from '../../shared/model/objects/host-interface.ts';
 import type { HostIndices } from './indices.ts';
 
 /**
@@ -24,6 +27,14 @@ export function mergeHostNetwork(
   return before === undefined
     ? [...networks, entry]
     : networks.map((network) => (network === before ? entry : network));
+}
+
+/** What `kubectl get` shows of a host. */
+export function countHost(o: {
+  readonly interfaces: readonly unknown[];
+  readonly networks: readonly unknown[];
+}): Required<Pick<HostInterfaceStatus, 'interfaceCount' | 'networkCount'>> {
+  return { interfaceCount: o.interfaces.length, networkCount: o.networks.length };
 }
 
 /** The list without the network, or undefined when it is not in it. */

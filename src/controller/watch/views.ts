@@ -15,6 +15,7 @@ import type { CidrObject } from '../../shared/model/objects/cidr-object.ts';
 import type { DaemonConfig } from '../../shared/model/objects/config.ts';
 import type {
   HostInterface,
+  HostInterfaceStatus,
   HostNetwork,
   InterfaceInfo,
 } from '../../shared/model/objects/host-interface.ts';
@@ -57,7 +58,11 @@ export interface HostView extends Head {
   readonly networks: readonly HostNetwork[];
   readonly published: ReadonlyMap<string, PublishedIndices>;
   readonly conditions: readonly Condition[];
+  /** As stored for `kubectl get`. */
+  readonly counts: HostCounts;
 }
+
+export type HostCounts = Pick<HostInterfaceStatus, 'interfaceCount' | 'networkCount'>;
 
 export interface NodeView {
   readonly name: string;
@@ -141,6 +146,7 @@ export function toHostView(object: HostInterface): HostView {
     networks,
     published: new Map(networks.map((network) => [network.name, toPublished(network)])),
     conditions: status?.conditions ?? [],
+    counts: { interfaceCount: status?.interfaceCount, networkCount: status?.networkCount },
   };
 }
 
