@@ -143,6 +143,7 @@ function planCopy(context: ControllerContext, target: CidrTarget, view: CidrView
       vlanCidrs: vlanCidrs(context, definition, net),
     })),
     poolCount,
+    // Without `reserved`: records say which block is whose, not what is left out inside of one.
     pools: hosts.values().flatMap(({ host, hostIndices }) =>
       planHostPools(context.core, definition, interfaceIndices, {
         hostName: host.name,

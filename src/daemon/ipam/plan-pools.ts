@@ -6,6 +6,7 @@ import {
   explainHostPools,
   findSharedNets,
   type HostPool,
+  hostAddressBlocks,
   type SkippedInterface,
 } from '../../shared/model/plan/host-pools.ts';
 import type { DuplicateIndex } from '../../shared/model/plan/peer-routes.ts';
@@ -26,7 +27,7 @@ export interface PoolInputs {
   readonly network: NetworkRecord;
   readonly self: HostRecord;
   readonly interfaces: readonly InterfaceInfo[];
-  /** All hosts with their NICs, for networks whose hosts would share one pool. */
+  /** All hosts with their NICs: some would share a pool, some have addresses inside of one. */
   readonly hosts: readonly HostRecord[];
   readonly duplicates: readonly DuplicateIndex[];
 }
@@ -35,7 +36,8 @@ export interface PoolInputs {
 export function planNetworkPools(core: DivisionCore, o: PoolInputs): NetworkPools {
   const { network, self, interfaces, duplicates } = o;
   const { name, definition, interfaceIndices } = network;
-  const host = toPlanHost(self, network, interfaces);
+  const reserved = definition?.hostSubnetMode === true ? hostAddressBlocks(o.hosts) : [];
+  const host = { ...toPlanHost(self, network, interfaces), reserved };
   const plannedNets = new Set(host.hostIndices.keys());
   if (definition === undefined) return { network: name, pools: [], skipped: [], plannedNets };
   const { pools, skipped } = explainHostPools(core, definition, interfaceIndices, host);

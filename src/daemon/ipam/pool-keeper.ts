@@ -123,7 +123,9 @@ export class PoolKeeper {
   async #complement(pool: WantedPool): Promise<WantedPool> {
     const { view, client } = this.#ports;
     const { plan } = pool;
-    if (this.#complete.has(plan.name)) return pool;
+    const known = this.#complete.get(plan.name);
+    // Other hosts are not known while the API server was not heard, but where their addresses are.
+    if (known !== undefined) return view.isLive ? pool : withExcludesOf(pool, known);
     if (!view.isLive) return { plan, reason: 'the API server has not said yet what is in use' };
     // Asked by name, because objects of old versions have no labels to be found by.
     const object = await client.get(IP_POOLS, { name: plan.name });
@@ -187,4 +189,9 @@ export class PoolKeeper {
       await this.#ports.journal.putPlan({ kind: 'pool', name: plan.name, body });
     }
   }
+}
+
+/** Its name says that it is the same block. */
+function withExcludesOf(pool: WantedPool, { excludes }: PoolPlan): WantedPool {
+  return { ...pool, plan: { ...pool.plan, excludes } };
 }
