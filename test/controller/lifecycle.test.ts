@@ -71,7 +71,8 @@ describe('a network', () => {
       plugin: { cniVersion: '0.3.1', type: 'macvlan' },
     });
     await lab.startController();
-    await lab.untilCondition('where', 'Ready', 'True');
+    await lab.untilCondition('where', 'NadsReady', 'True');
+    await lab.untilCondition('where', 'Ready', 'False', 'UnsupportedIpam');
     const { status } = await lab.network('where');
     expect(status).toMatchObject({
       configStatus: 'Success',

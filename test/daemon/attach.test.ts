@@ -201,7 +201,12 @@ describe('a refused ADD says why and leaves nothing', () => {
       'invalid-config',
       'no NIC reaches gateway 1.2.3.4',
     ],
-    ['too many NICs', { config: { args: { cni: { nics: 9 } } } }, 'no-master', '9 NICs are wanted'],
+    [
+      'too many NICs',
+      { config: { args: { cni: { nics: 9 } } } },
+      'no-master',
+      '9 NICs are wanted, 4 are suitable',
+    ],
     ['unknown NIC', { config: { args: { cni: { masters: ['eth9'] } } } }, 'no-master', 'eth9'],
     ['no such net', { config: { masterNets: ['10.7.0.0/24'] } }, 'no-master', 'net address'],
     ['bad net', { config: { masterNets: ['x'] } }, 'invalid-config', 'masterNets.0'],

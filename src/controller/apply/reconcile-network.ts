@@ -2,11 +2,12 @@
 // planned, and say in the status what came of it. Reads the whole state each time.
 import { API_VERSION, CONFIG_NAME, NETWORK_FINALIZER } from '../../shared/model/names.ts';
 import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
+import { whyUnserved } from '../../shared/model/plan/served.ts';
 import { isKubeError } from '../../shared/platform/kube/errors.ts';
 import { MULTI_NIC_NETWORKS } from '../../shared/platform/kube/resource.ts';
 import { messageWithCauses } from '../../shared/platform/log.ts';
 import type { Outcome } from '../../shared/platform/work-queue.ts';
-import { type Acceptance, planAcceptance } from '../plan/acceptance.ts';
+import { type Acceptance, planAcceptance, toServedFinding } from '../plan/acceptance.ts';
 import { toNadSettings } from '../plan/daemon-config.ts';
 import { toIndexFinding } from '../plan/index-findings.ts';
 import { formatNadConfig } from '../plan/nad-config.ts';
@@ -75,8 +76,9 @@ export async function reconcileNetwork(
   if (view === undefined) return await cleanUpAbsent(context, name, signal);
   if (view.isDeleting) return await terminate(context, view, signal);
   const run = new Run();
-  const { acceptance, definition, plugin } = judge(context, view);
+  const { acceptance, served, definition, plugin } = judge(context, view);
   run.note(acceptance);
+  if (served !== undefined) run.note({ finding: served });
   const isServed = acceptance.mode !== 'hold' && definition !== undefined;
   // Before the first effect: what is made from here on is also taken away (W-44, style 6).
   const network = isServed ? await withFinalizer(context, view, signal) : view;
@@ -103,6 +105,8 @@ export async function reconcileNetwork(
 
 interface Judgement {
   readonly acceptance: Acceptance;
+  /** That it is not served although it is accepted. */
+  readonly served: NetworkFinding | undefined;
   readonly definition: NetworkDefinition | undefined;
   readonly plugin: PluginOutcome | undefined;
 }
@@ -110,15 +114,22 @@ interface Judgement {
 function judge(context: ControllerContext, view: NetworkView): Judgement {
   const { world } = context;
   const result = definitionOf(view);
-  const base = { warnings: [], plugin: undefined, given: undefined, division: undefined };
+  const base = {
+    warnings: [],
+    plugin: undefined,
+    unserved: [],
+    given: undefined,
+    division: undefined,
+  };
   const none = { ...base, ledgerIssue: undefined, overlap: undefined, isInUse: false };
   if (!result.ok) {
     const acceptance = planAcceptance({ ...none, issues: result.issues });
-    return { acceptance, definition: undefined, plugin: undefined };
+    return { acceptance, served: undefined, definition: undefined, plugin: undefined };
   }
   const definition = result.network;
   const plugin = planPlugin(view.object.spec.plugin);
   const isManaged = definition.managedIpam;
+  const unserved = plugin.ok ? whyUnserved(definition, plugin.config) : [];
   const reading = isManaged ? world.ledger(view.name)?.reading : undefined;
   const given = isManaged ? givenDivision(world, view.name) : undefined;
   const acceptance = planAcceptance({
@@ -126,12 +137,14 @@ function judge(context: ControllerContext, view: NetworkView): Judgement {
     ledgerIssue: reading?.ok === false ? reading.issue : undefined,
     warnings: [...result.warnings, ...addressWarnings(world, definition)],
     plugin,
+    unserved: isManaged ? unserved : [],
     given,
     division: isManaged ? toIndexNetwork(definition).division : undefined,
     overlap: isManaged ? overlapOf(world, view.name) : undefined,
     isInUse: given !== undefined,
   });
-  return { acceptance, definition, plugin };
+  const served = isManaged ? undefined : toServedFinding(unserved);
+  return { acceptance, served, definition, plugin };
 }
 
 async function withFinalizer(

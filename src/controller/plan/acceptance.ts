@@ -1,5 +1,6 @@
 // Whether a network may be served, and if not, why. Refusing early and in words is cheaper than an
 // address given twice (design D5, D10).
+import type { Refusal } from '../../shared/model/cni/attach-config.ts';
 import type { Overlap } from './footprints.ts';
 import { type Division, isExtendedDivision } from './ledger.ts';
 import type { NetworkFinding } from './network-status.ts';
@@ -14,6 +15,8 @@ export interface AcceptanceInput {
   /** What is odd about it. */
   readonly warnings: readonly string[];
   readonly plugin: PluginOutcome | undefined;
+  /** Why the daemons would refuse every pod; empty when they would not. */
+  readonly unserved: readonly Refusal[];
   /** What indices were given for, and where that is written; undefined while none are. */
   readonly given: { readonly division: Division; readonly source: string } | undefined;
   readonly division: Division | undefined;
@@ -46,6 +49,11 @@ export function planAcceptance(input: AcceptanceInput): Acceptance {
   ) {
     return refuse('ImmutableChange', describeChange(given, division));
   }
+  const [unserved] = input.unserved;
+  if (unserved !== undefined) {
+    const refused = refuse(unserved.reason, input.unserved.map(({ text }) => text).join('; '));
+    return input.isInUse ? { ...refused, mode: 'adopt' } : refused;
+  }
   if (overlap !== undefined) {
     const message = `${overlap.block} is in use by network ${overlap.other}`;
     const refused = refuse('SubnetOverlap', message);
@@ -58,6 +66,18 @@ export function planAcceptance(input: AcceptanceInput): Acceptance {
       ? { ...accepted, reason: 'Accepted', message: 'the definition is valid' }
       : { ...accepted, reason: 'AcceptedWithWarnings', message: warnings.join('; ') };
   return { finding, mode: 'full' };
+}
+
+/**
+ * A network of another IPAM is accepted, for its definitions are as they always were, but pods are
+ * refused: said apart, so that `Ready` is no lie.
+ */
+export function toServedFinding(unserved: readonly Refusal[]): NetworkFinding | undefined {
+  const [first] = unserved;
+  if (first === undefined) return undefined;
+  const why = unserved.map(({ text }) => text).join('; ');
+  const message = `definitions are written, but pods are refused: ${why}`;
+  return { type: 'Served', status: 'False', reason: first.reason, message };
 }
 
 function refuse(reason: string, message: string): Acceptance {

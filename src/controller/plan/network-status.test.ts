@@ -191,6 +191,7 @@ describe('planAcceptance', () => {
     ledgerIssue: undefined,
     warnings: [],
     plugin: undefined,
+    unserved: [],
     given: { division, source: 'the ledger' },
     division,
     overlap: undefined,

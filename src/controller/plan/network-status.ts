@@ -10,6 +10,7 @@ import type { RouteFinding } from './routes.ts';
 export const NETWORK_CONDITIONS = [
   'Ready',
   'Accepted',
+  'Served',
   'IndicesAllocated',
   'NadsReady',
   'CidrWritten',
@@ -58,9 +59,10 @@ export function planNetworkStatus(input: StatusInput): MultiNicNetworkStatus | u
   const failures = input.findings.filter(
     ({ type, status }) => DECISIVE.includes(type) && status !== 'True',
   );
+  const unserved = input.findings.filter(({ type }) => type === 'Served');
   const conditions = mergeConditions(
     previous?.conditions ?? [],
-    [toReady(failures), ...input.findings],
+    [toReady([...failures, ...unserved]), ...input.findings],
     { nowText: input.nowText, generation: input.generation, own: NETWORK_CONDITIONS },
   );
   const isWaiting = failures.every(({ reason }) => WAITING.has(reason));
@@ -70,7 +72,7 @@ export function planNetworkStatus(input: StatusInput): MultiNicNetworkStatus | u
     discovery: input.discovery,
     configStatus: toConfigStatus(failures.length, isWaiting),
     routeStatus: input.routes.status,
-    message: toMessage(failures, input.routes),
+    message: toMessage([...failures, ...unserved], input.routes),
     observedGeneration: input.generation,
     ...(input.interfaceIndices === undefined
       ? {}

@@ -2,6 +2,11 @@
 // that everything that can be refused is refused before the first effect.
 import { DomainError } from '../../shared/model/errors.ts';
 import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
+import {
+  describeLostRoute,
+  networkRefusals,
+  reachableNets,
+} from '../../shared/model/plan/served.ts';
 import type { PoolRecord } from '../ipam/pool-set.ts';
 import { type Considered, type HostNic, selectNics } from '../select/select-nics.ts';
 import type { AttachDemand, AttachIdentity } from './attach-config.ts';
@@ -27,7 +32,10 @@ export interface AttachmentPlan {
   readonly considered: readonly Considered[];
 }
 
-/** DomainError 'not-ready', 'network-unknown', 'invalid-config', 'no-master', 'invalid-environment'. */
+/**
+ * DomainError 'not-ready', 'network-unknown', 'invalid-config', 'no-master',
+ * 'invalid-environment'.
+ */
 export function planAttachment(
   ports: AttachPorts,
   o: { identity: AttachIdentity; demand: AttachDemand },
@@ -48,11 +56,11 @@ export function planAttachment(
       name,
       vlanCidrs: pools.map(({ plan }) => plan.vlanCidr),
     })),
-    network: network.subnets,
+    network: reachableNets(network),
   });
   const [lost] = routes.unreachable;
   if (lost !== undefined) {
-    const message = `network ${network.name}: no NIC reaches gateway ${lost.gw} of ${lost.dst}`;
+    const message = `network ${network.name}: ${describeLostRoute(lost)}`;
     throw new DomainError('invalid-config', message, { details: { network: network.name } });
   }
   return { network, nics: planned, routes, considered };
@@ -80,13 +88,9 @@ function usableDefinition(known: KnownNetwork, demand: AttachDemand): NetworkDef
       details: { network: name, issues: [...issues] },
     });
   if (definition === undefined) throw refuse(known.issues);
-  if (!definition.managedIpam || !definition.multiNicIpam) {
-    throw refuse(['its MultiNicNetwork does not use the addresses of this program']);
-  }
+  const refusals = networkRefusals(definition);
+  if (refusals.length > 0) throw refuse(refusals.map(({ text }) => text));
   const { strategy } = definition.attachPolicy;
-  if (!['', 'none', 'devClass'].includes(strategy)) {
-    throw refuse([`attachPolicy.strategy "${strategy}" is not supported by this version`]);
-  }
   if (demand.deviceClass !== undefined && strategy !== 'devClass') {
     throw refuse([`a device class is named, but attachPolicy.strategy is "${strategy}"`]);
   }
@@ -117,8 +121,9 @@ function chooseNics(
   const reasons = selection.considered.flatMap(({ interfaceName, netAddress, reason }) =>
     reason === undefined ? [] : [`${interfaceName || netAddress}: ${reason}`],
   );
-  const list = reasons.length === 0 ? 'the node has no NICs' : reasons.join('; ');
-  throw new DomainError('no-master', `network ${network.name}: ${selection.reason} (${list})`, {
+  const list = inventory.nics.length === 0 ? ['the node has no NICs', ...reasons] : reasons;
+  const why = list.length === 0 ? '' : ` (${list.join('; ')})`;
+  throw new DomainError('no-master', `network ${network.name}: ${selection.reason}${why}`, {
     details: { network: network.name, reasons },
   });
 }

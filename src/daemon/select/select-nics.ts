@@ -95,7 +95,9 @@ export function selectNics(demand: NicDemand, supply: NicSupply): Selection {
   return { ok: true, nics: chosen, considered: surplus };
 }
 
-/** Order of the pod's interfaces: as the pod named them, else as the network lists net addresses. */
+/**
+ * Order of the pod's interfaces: as the pod named them, else as the network lists net addresses.
+ */
 function orderNics(demand: NicDemand, nics: readonly HostNic[]): HostNic[] {
   const rank = (list: readonly string[], value: string): number => {
     const index = list.indexOf(value);
