@@ -1,4 +1,5 @@
-// The answer to an ADD: a CNI result of the newest shape, and what the executable needs to check it.
+// The answer to an ADD: a CNI result of the newest shape, and what the executable needs to check
+// it.
 import type { CniReply, ReplyPool } from '../../shared/model/daemon-api.ts';
 import { formatCidr } from '../../shared/model/ip/cidr.ts';
 import { addressesOf } from '../journal/attachment.ts';
@@ -18,7 +19,6 @@ export function toReply({ attachment, plan, links }: Attached): CniReply {
     dst,
     ...(gw === undefined ? {} : { gw }),
   }));
-  const families = new Set(addressesOf(attachment).map(({ family }) => family));
   return {
     result: {
       cniVersion: '1.1.0',
@@ -28,8 +28,19 @@ export function toReply({ attachment, plan, links }: Attached): CniReply {
       dns: {},
     },
     pools: toReplyPools({ attachment, plan }),
-    families: [...families].sort(),
+    families: familiesOf(plan),
   };
+}
+
+/**
+ * The families that each interface must have an address of: from the network, not from what was
+ * given, so that the executable notices a missing one. In host-subnet mode the pools say it.
+ */
+function familiesOf({ network, nics }: Attached['plan']): (4 | 6)[] {
+  const blocks = network.hostSubnetMode
+    ? nics.flatMap(({ pools }) => pools.map(({ plan: { podCidr } }) => podCidr))
+    : network.subnets;
+  return [...new Set(blocks.map(({ family }) => family))].sort();
 }
 
 function toReplyPools({ attachment, plan }: Pick<Attached, 'attachment' | 'plan'>): ReplyPool[] {
