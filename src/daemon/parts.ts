@@ -5,6 +5,7 @@ import type { KubeClient } from '../shared/platform/kube/client.ts';
 import type { Logger } from '../shared/platform/log.ts';
 import type { FaultPoints } from './attach/fault-points.ts';
 import { KeyLock } from './attach/key-lock.ts';
+import { MasterUse } from './attach/master-use.ts';
 import type { AttachPorts, ClusterFacts, KnownNetwork } from './attach/ports.ts';
 import { type ClusterChange, ClusterView } from './cluster/cluster-view.ts';
 import { PeerPlans } from './cluster/peer-plans.ts';
@@ -110,6 +111,7 @@ export function createParts(o: {
     attachPorts: {
       journal,
       pools,
+      masters: new MasterUse(journal),
       hostNet,
       cluster: toClusterFacts(view, keeper),
       inventory: () => inventory.current,

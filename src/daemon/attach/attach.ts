@@ -59,6 +59,7 @@ export async function attach(
     ports.faults.reach('add-addresses-taken');
     await writeIntent(work, draft);
     ports.faults.reach('add-intent-written');
+    refuseIfOvertaken(work, draft);
     steps.mark('intentMs');
     const links = makeLinks(work, draft);
     steps.mark('linksMs');
@@ -195,6 +196,13 @@ async function writeIntent(work: Work, draft: Attachment): Promise<void> {
     await journal.remove(draft.id, work.wereVisible ? { untilMs: clock.now() + quarantineMs } : {});
     faults.reach('undo-row-removed');
   });
+}
+
+/** Another ADD on the same NICs may have been recorded since the plan looked. */
+function refuseIfOvertaken({ ports, demand }: Work, draft: Attachment): void {
+  const { network, id, nics } = draft;
+  const masters = nics.map(({ master }) => master);
+  ports.masters.refuseConflict({ network, link: demand.link, masters, id });
 }
 
 function makeLinks(work: Work, draft: Attachment): readonly PodLink[] {

@@ -44,6 +44,8 @@ export function planAttachment(
   const known = findNetwork(ports, identity.key.network);
   const network = usableDefinition(known, demand);
   const { nics, considered } = chooseNics(ports, { known, network, demand });
+  const masters = nics.map(({ interfaceName }) => interfaceName);
+  ports.masters.refuseConflict({ network: network.name, link: demand.link, masters });
   const planned = nics.map((nic, index) => ({
     name: `${identity.key.ifName}-${index}`,
     nic,

@@ -8,6 +8,7 @@ import type { PoolSet } from '../ipam/pool-set.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { DeviceIds, HostNic } from '../select/select-nics.ts';
 import type { FaultPoints } from './fault-points.ts';
+import type { MasterUse } from './master-use.ts';
 
 /** A network as the daemon knows it. */
 export interface KnownNetwork {
@@ -51,6 +52,7 @@ export interface NicInventory {
 export interface AttachPorts {
   readonly journal: Journal;
   readonly pools: PoolSet;
+  readonly masters: MasterUse;
   readonly hostNet: HostNet;
   readonly cluster: ClusterFacts;
   readonly inventory: () => NicInventory;
