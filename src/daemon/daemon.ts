@@ -19,8 +19,6 @@ import { createParts, type DaemonOptions, type Parts } from './parts.ts';
 import { Spool } from './spool/spool.ts';
 import { jobForKernelEvent, jobsForClusterChange, Upkeep } from './upkeep.ts';
 
-/** How long a start waits for the API server before it goes on with the saved plan. */
-const SYNC_WAIT_MS = 1_000;
 /** Ids of a new journal start here and grow with time, so that a lost file's ids do not come back. */
 const FIRST_ID_EPOCH_MS = Date.UTC(2025, 0, 1);
 const RETRY_MS = 1_000;
@@ -224,7 +222,7 @@ export class Daemon {
     }
     this.#ended.push(synced.catch(() => undefined)); // rejects at the end of the process only
     const { signal } = this.#stop;
-    await Promise.race([synced, options.clock.sleep(SYNC_WAIT_MS, signal)]);
+    await Promise.race([synced, options.clock.sleep(options.settings.syncWaitMs, signal)]);
     if (!view.isLive) options.log.info('API server not heard, using the saved plan');
   }
 

@@ -15,7 +15,7 @@ const ROUTES_AGAIN_MS = 30_000;
 const SPOOL_AGAIN_MS = 5_000;
 const RECOVER_AGAIN_MS = 10_000;
 const COLLECT_AGAIN_MS = 60_000;
-const QUARANTINE_AGAIN_MS = 1_000;
+const QUARANTINE_AGAIN_MS = 250;
 
 /** The jobs over the parts. */
 export function createJobs(

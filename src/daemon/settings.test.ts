@@ -13,6 +13,7 @@ test('an empty environment gives the documented defaults', () => {
     stateDirectory: '/var/lib/multi-nic',
     spoolDirectory: '/run/multi-nic/spool',
     quarantineMs: 60_000,
+    syncWaitMs: 1_000,
     publishIntervalMs: 1_000,
     includeVirtualNics: false,
     areWritesOpen: false,

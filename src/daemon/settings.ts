@@ -21,6 +21,8 @@ export interface Settings {
   readonly logLevel: LogLevel;
   readonly operatorNamespace: string;
   readonly quarantineMs: number;
+  /** How long a start waits for the API server before it goes on with the saved plan. */
+  readonly syncWaitMs: number;
   /** Shortest time between two writes of one IPPool object. */
   readonly publishIntervalMs: number;
   /** Where sysfs of the host's network namespace is mounted. */
@@ -63,6 +65,7 @@ export function parseSettings(env: Environment, osHostname: string): Settings {
     logLevel: parseLogLevel(env.LOG_LEVEL),
     operatorNamespace: text('OPERATOR_NAMESPACE', OPERATOR_NAMESPACE),
     quarantineMs: 1_000 * integer('MULTI_NIC_QUARANTINE_SECONDS', 60, [0, 86_400]),
+    syncWaitMs: integer('MULTI_NIC_SYNC_WAIT_MS', 1_000, [0, 3_600_000]),
     publishIntervalMs: integer('MULTI_NIC_PUBLISH_INTERVAL_MS', 1_000, [0, 3_600_000]),
     sysRoot: path('MULTI_NIC_SYS', '/sys'),
     includeVirtualNics: env.MULTI_NIC_INCLUDE_VIRTUAL_NICS === 'true',

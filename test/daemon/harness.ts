@@ -80,6 +80,7 @@ export async function startHarness(o: HarnessOptions = {}): Promise<Harness> {
       MULTI_NIC_SPOOL: join(directory, 'spool'),
       MULTI_NIC_INCLUDE_VIRTUAL_NICS: 'true',
       MULTI_NIC_PUBLISH_INTERVAL_MS: '20',
+      MULTI_NIC_SYNC_WAIT_MS: '100',
       ...o.env,
     },
     NODE,
