@@ -1,5 +1,6 @@
-// `multi-nicd install --to DIR`: puts the CNI executables that the image carries into the node's CNI directory. A file that
-// a runtime may be executing is never written to: each name changes from the old file to the complete new one at once.
+// `multi-nicd install --to DIR`: puts the CNI executables that the image carries into the node's
+// CNI directory. A file that a runtime may be executing is never written to: each name changes from
+// the old file to the complete new one at once.
 import { constants } from 'node:fs';
 import { access, copyFile, open, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,8 +18,9 @@ export interface InstallOptions {
 }
 
 /**
- * Installs the program and the links for its other names; repeating it is harmless. Throws `io-failed` with the path
- * that could not be written; a file of the same name that was there before is then still whole.
+ * Installs the program and the links for its other names; repeating it is harmless. Throws
+ * `io-failed` with the path that could not be written; a file of the same name that was there
+ * before is then still whole.
  */
 export async function installExecutables(options: InstallOptions): Promise<string[]> {
   const source = join(options.from, PROGRAM);

@@ -36,7 +36,9 @@ const INTERVAL_MS: Readonly<Partial<Record<keyof Jobs, number>>> = {
  * that they ask for must not delay the ADD.
  */
 const SETTLE_MS = 50;
-/** A job rests this many times as long as it took: with thousands of peers, planning is not free. */
+/**
+ * A job rests this many times as long as it took: with thousands of peers, planning is not free.
+ */
 const REST_FACTOR = 4;
 const REST_MS_MAX = 5_000;
 const CONCURRENCY = 8;

@@ -11,7 +11,9 @@ export interface Collected {
   errors: unknown[];
 }
 
-/** CNI GC: the runtime's list is the first proof; the namespace or the pod being gone the second. */
+/**
+ * CNI GC: the runtime's list is the first proof; the namespace or the pod being gone the second.
+ */
 export async function collectUnlisted(
   ports: AttachPorts,
   o: { network: string; valid: readonly { containerId: string; ifName: string }[] },

@@ -26,7 +26,9 @@ export interface FaultPoints {
   reach(point: FaultPoint): void;
 }
 
-/** `active` is the name of a point, or undefined for none. Throws RangeError for an unknown name. */
+/**
+ * `active` is the name of a point, or undefined for none. Throws RangeError for an unknown name.
+ */
 export function createFaultPoints(o: {
   active: string | undefined;
   kill: () => void;

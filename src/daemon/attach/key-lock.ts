@@ -45,7 +45,9 @@ export class KeyLock {
     return this.#waiters.length;
   }
 
-  /** One operation runs, nothing waits, and nothing ran just before: there is no one to share with. */
+  /**
+   * One operation runs, nothing waits, and nothing ran just before: there is no one to share with.
+   */
   get isAlone(): boolean {
     return this.#running === 1 && this.#waiters.length === 0 && this.#isQuiet;
   }

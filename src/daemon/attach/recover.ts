@@ -14,8 +14,8 @@ export interface Recovered {
 }
 
 /**
- * Releases every row in `intent` or `releasing`. Rows of requests under way are waited for: they are
- * `attached` or gone by then.
+ * Releases every row in `intent` or `releasing`. Rows of requests under way are waited for: they
+ * are `attached` or gone by then.
  */
 export async function recover(ports: AttachPorts): Promise<Recovered> {
   const { journal } = ports;

@@ -20,7 +20,10 @@ const NO_IDLE_TIMEOUT = { idleTimeout: 0 };
 /** Above the limit of the apps, which answer with a problem document. */
 const BODY_BYTES_MAX = 2 * CNI_REQUEST_BYTES_MAX;
 
-/** Listens on a unix socket that only root can reach. DomainError 'conflict' if a daemon answers there. */
+/**
+ * Listens on a unix socket that only root can reach. DomainError 'conflict' if a daemon answers
+ * there.
+ */
 export async function serveSocket(path: string, app: Hono<AppEnv>): Promise<Listener> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   await removeDeadSocket(path);

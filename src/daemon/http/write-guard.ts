@@ -27,7 +27,10 @@ interface Verdict {
   readonly untilMs: number;
 }
 
-/** Middleware for paths that change something. DomainError 'forbidden', or 'not-ready' without an answer. */
+/**
+ * Middleware for paths that change something. DomainError 'forbidden', or 'not-ready' without an
+ * answer.
+ */
 export function writeGuard(o: WriteGuardOptions): MiddlewareHandler<AppEnv> {
   const verdicts = new Map<string, Verdict>();
   return async function refuseStrangers(c, next) {

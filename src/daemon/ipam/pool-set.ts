@@ -7,8 +7,8 @@ import type { HeldIndex } from '../journal/journal.ts';
 import { hasSameRange, type PoolPlan } from './pool-plan.ts';
 
 /**
- * `planned`: gives addresses. `refused`: does not, for `reason`. `draining`: no longer planned, kept
- * while addresses of it are held or in quarantine.
+ * `planned`: gives addresses. `refused`: does not, for `reason`. `draining`: no longer planned,
+ * kept while addresses of it are held or in quarantine.
  */
 export type PoolState = 'planned' | 'refused' | 'draining';
 

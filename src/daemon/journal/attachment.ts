@@ -54,7 +54,9 @@ export const AttachmentBody = v.object({
 });
 export type AttachmentBody = v.InferOutput<typeof AttachmentBody>;
 
-/** Identity of an attachment (CNI SPEC, section 2: container ID and interface name) on a network. */
+/**
+ * Identity of an attachment (CNI SPEC, section 2: container ID and interface name) on a network.
+ */
 export interface AttachmentKey {
   readonly network: string;
   readonly containerId: string;

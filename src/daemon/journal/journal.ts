@@ -76,7 +76,9 @@ const INSERT = `INSERT INTO attachments (id, network, container_id, if_name, sta
   address_count, body, created_at, updated_at)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
-/** A quarantined address may be taken again (exhaustion); a held one never: then nothing changes. */
+/**
+ * A quarantined address may be taken again (exhaustion); a held one never: then nothing changes.
+ */
 const HOLD = `INSERT INTO addresses (network, address, pool, idx, attachment_id)
   VALUES (?, ?, ?, ?, ?)
   ON CONFLICT (network, address) DO UPDATE SET attachment_id = excluded.attachment_id,
@@ -219,7 +221,9 @@ export class Journal implements Disposable {
       .all(pool);
   }
 
-  /** Records an attachment with all its addresses. DomainError 'conflict' if one is held already. */
+  /**
+   * Records an attachment with all its addresses. DomainError 'conflict' if one is held already.
+   */
   insert(attachment: Attachment): Promise<void> {
     return this.#write((db) => insertAttachment(db, attachment));
   }

@@ -35,7 +35,10 @@ export interface OpenedDatabase {
   readonly isNew: boolean;
 }
 
-/** Opens `<directory>/journal.db` exclusively. DomainError 'journal-corrupt', 'conflict', 'io-failed'. */
+/**
+ * Opens `<directory>/journal.db` exclusively. DomainError 'journal-corrupt', 'conflict',
+ * 'io-failed'.
+ */
 export function openDatabase(o: {
   directory: string;
   node: string;
@@ -148,7 +151,8 @@ export function corrupt(path: string, reason: string, cause?: unknown): DomainEr
     `the journal ${path} cannot be trusted: ${reason}. ` +
       `To recover, move ${path}, ${path}-wal and ${path}-shm to another folder (keep them for ` +
       'analysis) and start the daemon again: before it becomes ready it takes over all ' +
-      "allocations that this node's IPPool objects record and releases those whose pods are gone",
+      "allocations that this node's IPPool objects record; soon after, it releases those whose " +
+      'pods are gone',
     { cause, details: { file: path, reason } },
   );
 }

@@ -1,6 +1,7 @@
 // Tells a write-ahead log that ended in a crash from one that was damaged later. SQLite stops
 // silently at the first frame whose checksum is wrong; whatever was committed after it would be
-// forgotten, and addresses of running pods with it. Layout: https://sqlite.org/fileformat2.html#walformat
+// forgotten, and addresses of running pods with it. Layout:
+// https://sqlite.org/fileformat2.html#walformat
 //
 //   header 32 bytes: magic, version, page size, sequence, salt 1, salt 2, checksum 1, checksum 2
 //   frame 24 bytes + one page: page number, pages after commit (0: not a commit), salts, checksums
