@@ -4,7 +4,7 @@ import type { GenericSchema } from 'valibot';
 import { CidrObject } from '../../src/shared/model/objects/cidr-object.ts';
 import { DaemonConfig } from '../../src/shared/model/objects/config.ts';
 import { DeviceClass } from '../../src/shared/model/objects/device-class.ts';
-import { HostInterface } from '../../src/shared/model/objects/host-interface.ts';
+import { HostInterface, ROUTES_CONDITION } from '../../src/shared/model/objects/host-interface.ts';
 import { IpPool } from '../../src/shared/model/objects/ip-pool.ts';
 import { MultiNicNetwork } from '../../src/shared/model/objects/multi-nic-network.ts';
 
@@ -42,7 +42,8 @@ const number = (name: string, jsonPath: string): PrinterColumn => ({
   jsonPath,
 });
 const wide = (column: PrinterColumn): PrinterColumn => ({ ...column, priority: 1 });
-const ready = text('Ready', '.status.conditions[?(@.type=="Ready")].status');
+const condition = (type: string, member: 'status' | 'message'): string =>
+  `.status.conditions[?(@.type=="${type}")].${member}`;
 const age: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' };
 
 /** All kinds, in the order of their names. */
@@ -74,7 +75,7 @@ export const crdKinds: readonly CrdKind[] = [
     columns: [
       text('Image', '.spec.daemon.image'),
       number('Port', '.spec.daemon.port'),
-      ready,
+      text('Accepted', condition('Accepted', 'status')),
       wide(text('CniType', '.spec.cniType')),
       age,
     ],
@@ -98,8 +99,8 @@ export const crdKinds: readonly CrdKind[] = [
     columns: [
       number('NICs', '.status.interfaceCount'),
       number('Networks', '.status.networkCount'),
-      ready,
-      wide(text('Reason', '.status.conditions[?(@.type=="Ready")].message')),
+      text('Routes', condition(ROUTES_CONDITION, 'status')),
+      wide(text('Message', condition(ROUTES_CONDITION, 'message'))),
       age,
     ],
   },

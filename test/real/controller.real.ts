@@ -126,6 +126,15 @@ function describeRights(cluster: RealCluster): void {
     const mine = { type: 'merge', body: { spec: { hostName: 'node-0' } } } as const;
     expect(daemon.patch(kinds.IP_POOLS, { name: 'net-other' }, mine)).rejects.toThrow('take over');
     expect(daemon.delete(kinds.IP_POOLS, { name: 'net-other' })).rejects.toThrow('node-1');
+    const counts = {
+      type: 'merge',
+      subresource: 'status',
+      body: { status: { occupied: 1 } },
+    } as const;
+    const own = await daemon.patch(kinds.IP_POOLS, { name: 'net-own' }, counts);
+    expect(own.status).toEqual({ occupied: 1 });
+    const others = daemon.patch(kinds.IP_POOLS, { name: 'net-other' }, counts);
+    await expect(others).rejects.toThrow('node-1');
     expect(daemon.patch(kinds.HOST_INTERFACES, { name: 'node-1' }, mine)).rejects.toThrow('node-1');
     await describeStatusRights(lab.client, daemon);
     expect(daemon.list(kinds.SECRETS, { namespace: NAMESPACE })).rejects.toThrow('forbidden');

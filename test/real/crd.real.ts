@@ -97,7 +97,12 @@ function describeNewCluster(binaries: ControlPlaneBinaries): void {
       const counted = { networks, networkCount: 1, interfaceCount: 2 };
       await server.patch('HostInterface', 'node-1', { status: counted }, 'status');
       await server.create(readYaml(join(samples, 'ippool.yaml')));
-      await server.patch('IPPool', 'ipvlanl3-192.168.0.0-26', { status: { free: 62 } }, 'status');
+      await server.patch(
+        'IPPool',
+        'ipvlanl3-192.168.0.0-26',
+        { status: { occupied: 0, free: 62 } },
+        'status',
+      );
       expect(await server.table('multinicnetworks')).toMatchObject([
         {
           Name: 'shown',
@@ -117,6 +122,7 @@ function describeNewCluster(binaries: ControlPlaneBinaries): void {
           Host: 'node-1',
           Interface: 'eth1',
           PodCIDR: '192.168.0.0/26',
+          Used: 0,
           Free: 62,
         },
       ]);

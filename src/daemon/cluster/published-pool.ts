@@ -1,5 +1,5 @@
 // What is kept of an IPPool object of this node: its content, and what a conditional write needs.
-import type { IpPool, IpPoolSpec } from '../../shared/model/objects/ip-pool.ts';
+import type { IpPool, IpPoolSpec, IpPoolStatus } from '../../shared/model/objects/ip-pool.ts';
 
 /** An IPPool as the API server has it. */
 export interface PublishedPool {
@@ -10,10 +10,11 @@ export interface PublishedPool {
   readonly labels: Readonly<Record<string, string>>;
   readonly finalizers: readonly string[];
   readonly spec: IpPoolSpec;
+  readonly status: IpPoolStatus | undefined;
 }
 
 /** Projects the object. */
-export function toPublishedPool({ metadata, spec }: IpPool): PublishedPool {
+export function toPublishedPool({ metadata, spec, status }: IpPool): PublishedPool {
   return {
     name: metadata.name,
     uid: metadata.uid ?? '',
@@ -22,5 +23,6 @@ export function toPublishedPool({ metadata, spec }: IpPool): PublishedPool {
     labels: metadata.labels ?? {},
     finalizers: metadata.finalizers ?? [],
     spec,
+    status,
   };
 }

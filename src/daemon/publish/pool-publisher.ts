@@ -10,7 +10,7 @@ import {
   IP_POOL_FINALIZER,
   NETWORK_NAME_LABEL,
 } from '../../shared/model/names.ts';
-import type { IpPoolSpec } from '../../shared/model/objects/ip-pool.ts';
+import type { IpPoolSpec, IpPoolStatus } from '../../shared/model/objects/ip-pool.ts';
 import type { Clock } from '../../shared/platform/clock.ts';
 import type { KubeClient } from '../../shared/platform/kube/client.ts';
 import { IP_POOLS } from '../../shared/platform/kube/resource.ts';
@@ -22,6 +22,8 @@ import type { PoolRecord, PoolSet } from '../ipam/pool-set.ts';
 import type { Journal } from '../journal/journal.ts';
 
 const BY_US = { fieldManager: FIELD_MANAGER_DAEMON };
+/** Counts are for people: they may be so many times as old as the allocations, and cost as less. */
+const STATUS_INTERVALS = 10;
 
 /** What the publisher works with. */
 export interface PublisherPorts {
@@ -46,6 +48,7 @@ export class PoolPublisher {
   readonly counts: PublishCounts = { written: 0, deleted: 0 };
   readonly #ports: PublisherPorts;
   readonly #lastWriteMs = new Map<string, number>();
+  readonly #lastStatusMs = new Map<string, number>();
 
   constructor(ports: PublisherPorts) {
     this.#ports = ports;
@@ -60,19 +63,39 @@ export class PoolPublisher {
     if (!keeper.isComplete(name)) return 'done';
     const wanted = this.#desired(record);
     const object = view.publishedPools().get(name);
-    if (object !== undefined && isPublished(object, wanted)) return 'done';
-    const waitMs = this.#waitMs(name);
-    if (waitMs > 0) return { afterMs: waitMs };
-    this.#lastWriteMs.set(name, this.#ports.clock.monotonic());
-    await this.#write(name, wanted, object, signal);
-    return 'done';
+    if (object === undefined || !isPublished(object, wanted)) {
+      const waitMs = this.#waitMs(this.#lastWriteMs.get(name), this.#ports.intervalMs);
+      if (waitMs > 0) return { afterMs: waitMs };
+      this.#lastWriteMs.set(name, this.#ports.clock.monotonic());
+      if (!(await this.#write(name, wanted, object, signal))) return 'done';
+    }
+    return await this.#publishCounts(record, object, signal);
   }
 
-  #waitMs(name: string): number {
-    const last = this.#lastWriteMs.get(name);
-    if (last === undefined) return 0;
-    const { clock, intervalMs } = this.#ports;
-    return Math.ceil(last + intervalMs - clock.monotonic());
+  #waitMs(last: number | undefined, intervalMs: number): number {
+    return last === undefined ? 0 : Math.ceil(last + intervalMs - this.#ports.clock.monotonic());
+  }
+
+  /**
+   * What `kubectl get` shows. Addresses that rest after a release count as free: they are given
+   * when nothing else is left.
+   */
+  async #publishCounts(
+    { plan, pool }: PoolRecord,
+    object: PublishedPool | undefined,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { name } = plan;
+    const { usable, occupied } = pool;
+    const status = { usable, occupied, free: usable - occupied } satisfies IpPoolStatus;
+    if (object !== undefined && hasCounts(object, status)) return 'done';
+    const { client, intervalMs, clock } = this.#ports;
+    const waitMs = this.#waitMs(this.#lastStatusMs.get(name), STATUS_INTERVALS * intervalMs);
+    if (waitMs > 0) return { afterMs: waitMs };
+    this.#lastStatusMs.set(name, clock.monotonic());
+    const patch = { type: 'merge', subresource: 'status', body: { status }, ...BY_US } as const;
+    await client.patch(IP_POOLS, { name }, patch, { signal });
+    return 'done';
   }
 
   #desired({ plan }: PoolRecord): IpPoolSpec {
@@ -94,25 +117,29 @@ export class PoolPublisher {
     };
   }
 
+  /** False for an object of another host: it is not ours to write. */
   async #write(
     name: string,
     spec: IpPoolSpec,
     cached: PublishedPool | undefined,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { client } = this.#ports;
     const labels = { [HOST_NAME_LABEL]: spec.hostName, [NETWORK_NAME_LABEL]: spec.netAttachDef };
     const object = cached ?? (await this.#findUnlabelled(name, signal));
     if (object === undefined) {
       const created = { apiVersion: API_VERSION, kind: 'IPPool', metadata: { name, labels }, spec };
       await client.create(IP_POOLS, created, { signal, ...BY_US });
-    } else if (object.spec.hostName === spec.hostName) {
+    } else if (object.spec.hostName !== spec.hostName) {
+      return false;
+    } else {
       const { resourceVersion } = object;
       const finalizers = object.finalizers.filter((finalizer) => finalizer !== IP_POOL_FINALIZER);
       const body = { metadata: { resourceVersion, labels, finalizers }, spec };
       await client.patch(IP_POOLS, { name }, { type: 'merge', body, ...BY_US }, { signal });
     }
     this.counts.written += 1;
+    return true;
   }
 
   /** Objects of old versions lack the label by which ours are watched. */
@@ -142,9 +169,18 @@ export class PoolPublisher {
       this.counts.deleted += 1;
     }
     this.#lastWriteMs.delete(name);
+    this.#lastStatusMs.delete(name);
     await keeper.forget(name);
     return 'done';
   }
+}
+
+function hasCounts({ status }: PublishedPool, wanted: IpPoolStatus): boolean {
+  return (
+    status?.usable === wanted.usable &&
+    status?.occupied === wanted.occupied &&
+    status?.free === wanted.free
+  );
 }
 
 /** Only members that we write are compared; a user's extra labels are left alone. */

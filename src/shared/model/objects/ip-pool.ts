@@ -45,14 +45,13 @@ export const IpPoolSpec = v.looseObject({
 });
 export type IpPoolSpec = v.InferOutput<typeof IpPoolSpec>;
 
-const Count = integer(0, POOL_INDEX_END, 'Number of addresses.');
+const count = (description: string) => integer(0, POOL_INDEX_END, description);
 
 /** State of a pool as its daemon sees it. */
 export const IpPoolStatus = v.looseObject({
-  usable: v.optional(Count),
-  occupied: v.optional(Count),
-  quarantined: v.optional(Count),
-  free: v.optional(Count),
+  usable: v.optional(count('Addresses of the pool that can be given at all.')),
+  occupied: v.optional(count('Addresses that pods hold.')),
+  free: v.optional(count('The others; released ones that still rest are among them.')),
   conditions: v.optional(Conditions),
 });
 export type IpPoolStatus = v.InferOutput<typeof IpPoolStatus>;
