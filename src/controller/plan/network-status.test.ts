@@ -292,6 +292,13 @@ describe('problems', () => {
     expect(finding.message).toContain('excludeCIDRs');
   });
 
+  test('a lack of interface indices names ways out that are not refused', () => {
+    const text = describeProblem({ kind: 'interface-indices-exhausted', netAddresses: ['n'] });
+    expect(text).toContain('masterNets');
+    expect(text).toContain('a new network with a greater interfaceBlock');
+    expect(text).not.toContain('raise');
+  });
+
   test('long lists of names end with a count', () => {
     const names = Array.from({ length: 13 }, (_, index) => `n${index}`);
     expect(listNames(names)).toEndWith('n9 and 3 more');

@@ -70,7 +70,10 @@ export function describeProblem(problem: Problem): string {
   switch (problem.kind) {
     case 'interface-indices-exhausted': {
       const nets = listNames(problem.netAddresses);
-      return `no interface index is left for ${nets}: raise interfaceBlock`;
+      return (
+        `no interface index is left for ${nets}: list in masterNets those that are wanted, or ` +
+        'make a new network with a greater interfaceBlock (it cannot be changed in this one)'
+      );
     }
     case 'host-indices-exhausted':
       return `no host index is left in ${problem.netAddress} for ${hosts}`;
