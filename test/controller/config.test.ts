@@ -1,6 +1,15 @@
 // The Config and its DaemonSet end to end.
 import { describe, expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  CNI_BIN_HOST_PATH,
+  refuseConfig,
+  toDefaultConfig,
+} from '../../src/controller/plan/daemon-config.ts';
+import { parseSettings } from '../../src/daemon/settings.ts';
 import { CONFIG_FINALIZER } from '../../src/shared/model/names.ts';
+import type { DaemonConfig } from '../../src/shared/model/objects/config.ts';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { type Lab, NAMESPACE, startLab, toSpec } from './harness.ts';
@@ -19,6 +28,28 @@ const untilAccepted = (lab: Lab, name: string, status: string, reason: string) =
   });
 
 describe('the Config', () => {
+  test('of the samples is ours, and those of the original say that they are not', () => {
+    const folder = join(import.meta.dir, '../../deploy');
+    const read = (file: string): DaemonConfig =>
+      kinds.DAEMON_CONFIGS.parse(
+        Bun.YAML.parse(readFileSync(join(folder, 'samples', file), 'utf8')),
+      );
+    const manifest = readFileSync(join(folder, '30-controller.yaml'), 'utf8');
+    const daemonImage = /DAEMON_IMAGE, value: '([^']+)'/.exec(manifest)?.[1] ?? '';
+    const made = toDefaultConfig({ daemonImage, cniBinPath: CNI_BIN_HOST_PATH });
+    const ours = read('config.yaml');
+    expect(ours).toMatchObject(made);
+    expect(refuseConfig(ours)).toBeUndefined();
+    const variables = ours.spec.daemon.env ?? [];
+    const env = Object.fromEntries(variables.map(({ name, value }) => [name, value]));
+    expect(parseSettings(env, 'n1')).toEqual(parseSettings({}, 'n1'));
+    const original = ['config-of-the-original.yaml', 'config-of-the-original-by-hand.yaml'];
+    expect(original.map((file) => refuseConfig(read(file))?.reason)).toEqual([
+      'OriginalImage',
+      'NotTheOne',
+    ]);
+  });
+
   test('is created where there is none, and rendered', async () => {
     await using embedded = await startLab();
     const { lab } = embedded;
