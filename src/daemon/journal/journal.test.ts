@@ -283,6 +283,7 @@ describe('opening', () => {
     const message = refusal(() => open(directory));
     expect(message).toContain(reason);
     expect(message).toContain(`move ${path}`);
+    expect(message).toContain('soon after, it releases those whose pods are gone');
     // Refused again: nothing was replaced by an empty journal in between.
     expect(refusal(() => open(directory))).toContain(reason);
   });
