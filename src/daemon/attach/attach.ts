@@ -1,7 +1,7 @@
 // ADD: takes addresses, makes all links of an attachment and records it, or leaves nothing.
 //
-//   plan ─► take addresses ─► write intent ─► make links ─► shared routes ─► write attached ─► reply
-//              (memory)        (journal)       (kernel)       (kernel)         (journal)
+//   plan ─► take addresses ─► write intent ─► make links ─► shared routes ─► write attached
+//              (memory)        (journal)       (kernel)       (kernel)         (journal) ─► reply
 //
 // Each arrow is a fault point. Whatever fails is undone from there to the left. After a crash, a
 // row that says `intent` is released by the next start; addresses without a row are free by then.

@@ -1,5 +1,4 @@
-// The journal: this node's durable record of attachments, addresses and last known plans. Reads
-// are direct; writes are grouped and resolve when they are on disk. It decides nothing.
+// The journal: this node's record of attachments, addresses and last known plans. It decides nothing.
 import type { Database } from 'bun:sqlite';
 import * as v from 'valibot';
 import { DomainError } from '../../shared/model/errors.ts';
