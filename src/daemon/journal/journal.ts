@@ -1,4 +1,4 @@
-// The journal: this node's record of attachments, addresses and last known plans. It decides nothing.
+// The journal: this node's record of attachments, addresses and plans. It decides nothing.
 import type { Database } from 'bun:sqlite';
 import * as v from 'valibot';
 import { DomainError } from '../../shared/model/errors.ts';
@@ -75,9 +75,7 @@ const INSERT = `INSERT INTO attachments (id, network, container_id, if_name, sta
   address_count, body, created_at, updated_at)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
-/**
- * A quarantined address may be taken again (exhaustion); a held one never: then nothing changes.
- */
+/** A quarantined address may be taken again (exhaustion); a held one never. */
 const HOLD = `INSERT INTO addresses (network, address, pool, idx, attachment_id)
   VALUES (?, ?, ?, ?, ?)
   ON CONFLICT (network, address) DO UPDATE SET attachment_id = excluded.attachment_id,
