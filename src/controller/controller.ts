@@ -1,10 +1,11 @@
 // The controller's work while it leads: watch, queue, reconcile. Everything it remembers ends with
 // the term of leadership.
 import type { Core } from '../../core-wasm/index.ts';
-import { CONFIG_NAME } from '../shared/model/names.ts';
+import { CONFIG_NAME, FIELD_MANAGER_CONTROLLER } from '../shared/model/names.ts';
 import { type Clock, systemClock } from '../shared/platform/clock.ts';
 import type { KubeClient } from '../shared/platform/kube/client.ts';
 import { isKubeError } from '../shared/platform/kube/errors.ts';
+import { EventRecorder } from '../shared/platform/kube/event-recorder.ts';
 import type { Logger } from '../shared/platform/log.ts';
 import {
   createWorkQueue,
@@ -89,6 +90,8 @@ export async function runController(o: ControllerOptions, signal: AbortSignal): 
     clock,
     ...(o.hostBatchMs === undefined ? {} : { hostBatchMs: o.hostBatchMs }),
   });
+  const source = { component: FIELD_MANAGER_CONTROLLER };
+  const events = new EventRecorder({ client, clock, log, source, signal });
   const context: ControllerContext = {
     client,
     core,
@@ -96,6 +99,7 @@ export async function runController(o: ControllerOptions, signal: AbortSignal): 
     clock,
     log,
     metrics,
+    events,
     namespace,
     leaseDurationMs,
     defaults,

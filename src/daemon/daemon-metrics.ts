@@ -1,4 +1,5 @@
 // The daemon's own metrics: which there are, and where their values come from.
+import type { EventRecorder } from '../shared/platform/kube/event-recorder.ts';
 import type { ServiceMetrics } from './attach/service.ts';
 import type { PoolKeeper } from './ipam/pool-keeper.ts';
 import type { PoolSet } from './ipam/pool-set.ts';
@@ -41,6 +42,7 @@ export interface GaugeSources {
   readonly routes: RouteKeeper;
   readonly poolPublisher: PoolPublisher;
   readonly routesReporter: RoutesReporter;
+  readonly events: EventRecorder;
   readonly hostPublisher: HostPublisher;
   readonly spool: Spool;
   readonly lock: { readonly running: number; readonly waiting: number };
@@ -87,6 +89,9 @@ export function addGauges(metrics: Metrics, s: GaugeSources): void {
   gauge('ippool_deletes_total', 'IPPool objects deleted.', () => s.poolPublisher.counts.deleted);
   gauge('hostinterface_writes_total', 'HostInterface writes.', () => s.hostPublisher.written);
   gauge('route_reports_total', 'Reports of routes written.', () => s.routesReporter.written);
+  gauge('events_total', 'Events about refused ADDs by outcome.', () =>
+    Object.entries(s.events.counts).map(([outcome, value]) => ({ labels: { outcome }, value })),
+  );
   gauge('spool_waiting', 'Spooled DELs that wait.', () => s.spool.waiting);
   gauge('operations_running', 'Operations under way.', () => s.lock.running);
   gauge('operations_waiting', 'Operations in the queue.', () => s.lock.waiting);

@@ -5,7 +5,7 @@ import { isDomainError } from '../shared/model/errors.ts';
 import { parseIdentity } from './attach/attach-config.ts';
 import { detach } from './attach/detach.ts';
 import { recover } from './attach/recover.ts';
-import { CniService, type Readiness } from './attach/service.ts';
+import { CniService, type Readiness, type Refusal } from './attach/service.ts';
 import type { ClusterChange } from './cluster/cluster-view.ts';
 import { addGauges, createServiceMetrics } from './daemon-metrics.ts';
 import type { HostNetEvent } from './hostnet/host-net.ts';
@@ -16,10 +16,13 @@ import { createJobs } from './jobs.ts';
 import { Journal } from './journal/journal.ts';
 import { Metrics } from './metrics.ts';
 import { createParts, type DaemonOptions, type Parts } from './parts.ts';
+import { toRefusalEvent } from './publish/refusal-event.ts';
 import { Spool } from './spool/spool.ts';
 import { jobForKernelEvent, jobsForClusterChange, Upkeep } from './upkeep.ts';
 
-/** Ids of a new journal start here and grow with time, so that a lost file's ids do not come back. */
+/**
+ * Ids of a new journal start here and grow with time, so that a lost file's ids do not come back.
+ */
 const FIRST_ID_EPOCH_MS = Date.UTC(2025, 0, 1);
 const RETRY_MS = 1_000;
 /** From a change of a pool to its publishing. */
@@ -78,6 +81,7 @@ export class Daemon {
       ports,
       readiness: () => this.#readiness,
       metrics: createServiceMetrics(this.#metrics),
+      onRefused: (refusal) => this.#onRefused(refusal),
     });
     addGauges(this.#metrics, {
       ...this.#parts,
@@ -251,6 +255,14 @@ export class Daemon {
     const names = new Set(pools.records().map(({ plan }) => plan.name));
     for (const name of view.publishedPools().keys()) names.add(name);
     this.#upkeep.requestPools(names);
+  }
+
+  /** Says on the pod why it does not start. */
+  #onRefused(refusal: Refusal): void {
+    const { podNamespace: namespace, podName: name, podUid } = refusal.identity;
+    const uid = podUid || (this.#parts.view.podUid({ namespace, name }) ?? '');
+    const event = toRefusalEvent(refusal, uid);
+    if (event !== undefined) this.#parts.events.record(event);
   }
 
   #onKernelEvent(event: HostNetEvent): void {

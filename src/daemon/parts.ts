@@ -1,7 +1,9 @@
 // The parts of the daemon, built and connected. Nothing starts here.
 import type { Core } from '../../core-wasm/index.ts';
+import { FIELD_MANAGER_DAEMON } from '../shared/model/names.ts';
 import type { Clock } from '../shared/platform/clock.ts';
 import type { KubeClient } from '../shared/platform/kube/client.ts';
+import { EventRecorder } from '../shared/platform/kube/event-recorder.ts';
 import type { Logger } from '../shared/platform/log.ts';
 import type { FaultPoints } from './attach/fault-points.ts';
 import { KeyLock } from './attach/key-lock.ts';
@@ -59,6 +61,7 @@ export interface Parts {
   readonly hostPublisher: HostPublisher;
   readonly routes: RouteKeeper;
   readonly routesReporter: RoutesReporter;
+  readonly events: EventRecorder;
   readonly attachPorts: AttachPorts;
 }
 
@@ -108,6 +111,13 @@ export function createParts(o: {
     hostPublisher: new HostPublisher({ client, view, inventory }),
     routes,
     routesReporter: new RoutesReporter({ client, view, routes, clock }),
+    events: new EventRecorder({
+      client,
+      clock,
+      log,
+      source: { component: FIELD_MANAGER_DAEMON, host: node },
+      signal,
+    }),
     attachPorts: {
       journal,
       pools,

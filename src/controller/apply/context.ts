@@ -3,6 +3,7 @@
 import type { Core } from '../../../core-wasm/index.ts';
 import type { Clock } from '../../shared/platform/clock.ts';
 import type { KubeClient } from '../../shared/platform/kube/client.ts';
+import type { EventRecorder } from '../../shared/platform/kube/event-recorder.ts';
 import type { Logger } from '../../shared/platform/log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ConfigDefaults } from '../plan/daemon-config.ts';
@@ -16,6 +17,7 @@ export interface ControllerContext {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly events: EventRecorder;
   /** Where ledgers and the DaemonSet are. */
   readonly namespace: string;
   readonly leaseDurationMs: number;

@@ -2,6 +2,7 @@
 import { ROUTES_CONDITION } from '../../shared/model/objects/host-interface.ts';
 import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
 import { MULTI_NIC_NETWORKS } from '../../shared/platform/kube/resource.ts';
+import { planConditionEvents } from '../plan/condition-events.ts';
 import { type NetworkFinding, planNetworkStatus } from '../plan/network-status.ts';
 import { planRouteStatus, type RouteFinding, type RouteHost } from '../plan/routes.ts';
 import { publishedIn } from '../watch/index-observation.ts';
@@ -70,6 +71,9 @@ export async function writeNetworkStatus(
   const patch = { type: 'merge', subresource: 'status', body } as const;
   const stored = await context.client.patch(MULTI_NIC_NETWORKS, { name }, patch, { signal });
   world.networks.put(name, toNetworkView(stored), resourceVersion);
+  const before = network.object.status?.conditions ?? [];
+  const events = planConditionEvents(network, before, status.conditions ?? []);
+  for (const event of events) context.events.record(event);
 }
 
 /** Hosts with an index, per net address. Without a look at indices the stored numbers stay. */

@@ -50,6 +50,11 @@ const WAITING: ReadonlySet<string> = new Set([
   'Assigning',
   'Deleting',
 ]);
+/** Whether a condition that is False with this reason refuses nothing. */
+export function isWaiting(reason: string): boolean {
+  return WAITING.has(reason);
+}
+
 /** Without these a network does not work; the others inform. */
 const DECISIVE: readonly NetworkConditionType[] = ['Accepted', 'IndicesAllocated', 'NadsReady'];
 
@@ -65,12 +70,12 @@ export function planNetworkStatus(input: StatusInput): MultiNicNetworkStatus | u
     [toReady([...failures, ...unserved]), ...input.findings],
     { nowText: input.nowText, generation: input.generation, own: NETWORK_CONDITIONS },
   );
-  const isWaiting = failures.every(({ reason }) => WAITING.has(reason));
+  const areWaiting = failures.every(({ reason }) => isWaiting(reason));
   const next = {
     ...previous,
     computeResults: [...input.computeResults],
     discovery: input.discovery,
-    configStatus: toConfigStatus(failures.length, isWaiting),
+    configStatus: toConfigStatus(failures.length, areWaiting),
     routeStatus: input.routes.status,
     message: toMessage([...failures, ...unserved], input.routes),
     observedGeneration: input.generation,
@@ -83,9 +88,9 @@ export function planNetworkStatus(input: StatusInput): MultiNicNetworkStatus | u
   return { ...next, lastSyncTime: input.nowText };
 }
 
-function toConfigStatus(failureCount: number, isWaiting: boolean): string {
+function toConfigStatus(failureCount: number, areWaiting: boolean): string {
   if (failureCount === 0) return 'Success'; // also for N/A routes (W-50) and ones not reported yet
-  return isWaiting ? 'WaitForConfig' : 'Failed';
+  return areWaiting ? 'WaitForConfig' : 'Failed';
 }
 
 /** Empty when all is well: old messages do not stay (W-51). */

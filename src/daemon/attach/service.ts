@@ -50,12 +50,20 @@ export class CniService {
   readonly #ports: AttachPorts;
   readonly #readiness: () => Readiness;
   readonly #metrics: ServiceMetrics;
+  readonly #onRefused: (refusal: Refusal) => void;
   #refusals: Refusal[] = [];
 
-  constructor(o: { ports: AttachPorts; readiness: () => Readiness; metrics: ServiceMetrics }) {
+  constructor(o: {
+    ports: AttachPorts;
+    readiness: () => Readiness;
+    metrics: ServiceMetrics;
+    /** Told of each refused ADD; must return at once. */
+    onRefused: (refusal: Refusal) => void;
+  }) {
     this.#ports = o.ports;
     this.#readiness = o.readiness;
     this.#metrics = o.metrics;
+    this.#onRefused = o.onRefused;
   }
 
   /** Refused ADDs, oldest first. */
@@ -157,14 +165,16 @@ export class CniService {
   }
 
   #remember(identity: AttachIdentity, error: unknown): void {
-    this.#refusals.push({
+    const refusal: Refusal = {
       atMs: this.#ports.clock.now(),
       identity,
       kind: isDomainError(error) ? error.kind : 'internal',
       message: error instanceof Error ? error.message : String(error),
       details: isDomainError(error) ? error.details : {},
-    });
+    };
+    this.#refusals.push(refusal);
     this.#refusals = this.#refusals.slice(-REFUSALS_MAX);
+    this.#onRefused(refusal);
   }
 }
 
