@@ -14,6 +14,7 @@ import {
 import type { Logger } from '../../shared/platform/log.ts';
 import type { PodIdentity } from '../attach/ports.ts';
 import type { DeviceIds } from '../select/select-nics.ts';
+import { toHostLabel } from './host-label.ts';
 import { type PublishedPool, toPublishedPool } from './published-pool.ts';
 import {
   type HostRecord,
@@ -80,7 +81,7 @@ export class ClusterView {
     this.#pools = watchCollection({
       ...common,
       resource: IP_POOLS,
-      labelSelector: `${HOST_NAME_LABEL}=${o.node}`,
+      labelSelector: `${HOST_NAME_LABEL}=${toHostLabel(o.node)}`,
       project: toPublishedPool,
       onChange: on('pool'),
     });

@@ -16,6 +16,7 @@ import type { KubeClient } from '../../shared/platform/kube/client.ts';
 import { IP_POOLS } from '../../shared/platform/kube/resource.ts';
 import type { Outcome } from '../../shared/platform/work-queue.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
+import { toHostLabel } from '../cluster/host-label.ts';
 import { type PublishedPool, toPublishedPool } from '../cluster/published-pool.ts';
 import type { PoolKeeper } from '../ipam/pool-keeper.ts';
 import type { PoolRecord, PoolSet } from '../ipam/pool-set.ts';
@@ -125,7 +126,10 @@ export class PoolPublisher {
     signal: AbortSignal,
   ): Promise<boolean> {
     const { client } = this.#ports;
-    const labels = { [HOST_NAME_LABEL]: spec.hostName, [NETWORK_NAME_LABEL]: spec.netAttachDef };
+    const labels = {
+      [HOST_NAME_LABEL]: toHostLabel(spec.hostName),
+      [NETWORK_NAME_LABEL]: spec.netAttachDef,
+    };
     const object = cached ?? (await this.#findUnlabelled(name, signal));
     if (object === undefined) {
       const created = { apiVersion: API_VERSION, kind: 'IPPool', metadata: { name, labels }, spec };
@@ -196,7 +200,7 @@ function isPublished(object: PublishedPool, wanted: IpPoolSpec): boolean {
     allocations: spec.allocations,
   };
   return (
-    labels[HOST_NAME_LABEL] === wanted.hostName &&
+    labels[HOST_NAME_LABEL] === toHostLabel(wanted.hostName) &&
     labels[NETWORK_NAME_LABEL] === wanted.netAttachDef &&
     !finalizers.includes(IP_POOL_FINALIZER) &&
     isDeepStrictEqual(own, wanted)

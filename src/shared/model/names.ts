@@ -16,6 +16,8 @@ export const CONFIG_FINALIZER = 'finalizers.config.multinic.fms.io';
 /** Labels of an IPPool: the node that owns it and the network it belongs to. */
 export const HOST_NAME_LABEL = 'hostname';
 export const NETWORK_NAME_LABEL = 'netname';
+/** Longest value of a label. */
+export const LABEL_CHARS_MAX = 63;
 /**
  * On a HostInterface, value `true`: written by a user; no program of ours changes its spec or
  * deletes it.
