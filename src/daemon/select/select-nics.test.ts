@@ -94,6 +94,22 @@ describe('wishes', () => {
     expect(names({ deviceIds }, supply(nics))).toEqual(['eth1', 'eth2']);
   });
 
+  test('numbers of devices are the same with 0x and in capitals, on both sides', () => {
+    const nics = [
+      nic(1, { vendor: '15b3', product: '101d' }),
+      nic(2, { vendor: '0x15B3', product: '0x101D' }),
+      nic(3, { vendor: '15b3', product: '1017' }),
+    ];
+    for (const [vendor, product] of [
+      ['0x15b3', '0x101d'],
+      ['15B3', '101D'],
+      ['15b3', '0X101D'],
+    ] as const) {
+      const deviceIds = [{ vendor, products: [product] }];
+      expect(names({ deviceIds }, supply(nics))).toEqual(['eth1', 'eth2']);
+    }
+  });
+
   test('a vendor that is listed twice keeps both lists', () => {
     const deviceIds = [
       { vendor: '15b3', products: ['1019'] },

@@ -137,8 +137,15 @@ function whyUnwanted(nic: HostNic, demand: NicDemand): string | undefined {
 
 function isOfClass(nic: HostNic, ids: DeviceIds): boolean {
   return ids.some(
-    ({ vendor, products }) => vendor === nic.vendor && products.includes(nic.product),
+    ({ vendor, products }) =>
+      isSameId(vendor, nic.vendor) && products.some((product) => isSameId(product, nic.product)),
   );
+}
+
+/** Both are written by people where a NIC is listed by hand: `0x15B3` is `15b3`. */
+function isSameId(a: string, b: string): boolean {
+  const plain = (id: string): string => id.toLowerCase().replace(/^0x/, '');
+  return plain(a) === plain(b);
 }
 
 function whyUnusable(nic: HostNic, supply: NicSupply): string | undefined {
