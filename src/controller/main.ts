@@ -143,4 +143,10 @@ async function main(): Promise<number> {
   }
 }
 
-process.exit(await main());
+const [command] = process.argv.slice(2);
+if (command === undefined) process.exit(await main());
+else if (command === '--version') console.log(`multi-nic-controller ${version}`);
+else {
+  console.error('usage: multi-nic-controller [--version]');
+  process.exit(2);
+}

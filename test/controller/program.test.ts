@@ -37,6 +37,18 @@ async function untilLogged(stream: ReadableStream<Uint8Array>, msg: string): Pro
 }
 
 describe('the controller as a process', () => {
+  test.each([
+    [['--version'], 0, /^multi-nic-controller \S+\n$/],
+    [['--verbose'], 2, /^$/],
+  ])('%p prints and exits', async (args, code, printed) => {
+    const command = [process.execPath, 'src/controller/main.ts', ...args];
+    const env = { PATH: '/usr/bin:/bin', KUBECONFIG_FILE: '/nonexistent' };
+    const child = Bun.spawn(command, { cwd: root, env, stdout: 'pipe', stderr: 'pipe' });
+    const [text, said] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    expect([await child.exited, /"msg"/.test(said)]).toEqual([code, false]);
+    expect(text).toMatch(printed);
+  });
+
   test('leads, is ready, serves metrics, and gives the lease back at SIGTERM', async () => {
     await using embedded = await startLab();
     const { lab, server } = embedded;
