@@ -9,6 +9,13 @@ function parse(type: string, args: Record<string, string> = {}, cniVersion = '0.
   return { block: JSON.stringify(block), issues: findings.issues, warnings: findings.warnings };
 }
 
+test('a master is passed on and said to be without effect', () => {
+  expect(parse('macvlan', { master: 'ens1f0' }).warnings[0]).toStartWith(
+    'spec.plugin.args.master: not used: interfaces are made on the NICs of masterNets',
+  );
+  expect(parse('macvlan', { master: '' }).warnings).toEqual([]);
+});
+
 describe('blocks, as text', () => {
   const rows: [type: string, args: Record<string, string>, block: string][] = [
     ['ipvlan', { mode: 'l3' }, '{"cniVersion":"0.3.0","mode":"l3","type":"ipvlan"}'],
@@ -66,7 +73,9 @@ describe('blocks, as text', () => {
   ];
   for (const [type, args, block] of rows) {
     test(`${type} with ${JSON.stringify(args)}`, () => {
-      expect(parse(type, args)).toEqual({ block, issues: [], warnings: [] });
+      const { warnings, ...parsed } = parse(type, args);
+      expect(parsed).toEqual({ block, issues: [] });
+      expect(warnings).toHaveLength(args.master === undefined ? 0 : 1);
     });
   }
 

@@ -17,6 +17,9 @@ import { type Findings, quote } from './findings.ts';
 const executables: Readonly<Record<string, string>> = { mellanox: 'host-device' };
 
 const PATH = 'spec.plugin';
+/** The original replaced it for each NIC as well. Definitions carry it, so it is not refused. */
+const MASTER_IGNORED =
+  'not used: interfaces are made on the NICs of masterNets, and pods choose with cni-args masters';
 
 /** The block with its members in alphabetical order, as stored configurations have them. */
 export function parsePluginBlock(
@@ -37,6 +40,8 @@ export function parsePluginBlock(
     if (rule === undefined) findings.warning(argPath(name), `not an argument of ${type}; ignored`);
     else addMember(block, { name, value, rule }, findings);
   }
+  const hasMaster = Object.hasOwn(pluginArgs[known], 'master') && (args.master ?? '') !== '';
+  if (hasMaster) findings.warning(argPath('master'), MASTER_IGNORED);
   return sortMembers(block);
 }
 
