@@ -2,8 +2,11 @@
 // its account, through takeover, restarts and an API server that goes away.
 import { afterAll, describe, expect, test } from 'bun:test';
 import { ROUTES_CONDITION } from '../../src/shared/model/objects/host-interface.ts';
+import { systemClock } from '../../src/shared/platform/clock.ts';
 import { createKubeClient, type KubeClient } from '../../src/shared/platform/kube/client.ts';
+import { EventRecorder } from '../../src/shared/platform/kube/event-recorder.ts';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
+import { createLogger } from '../../src/shared/platform/log.ts';
 import { type Lab, NAMESPACE, toHostInterface, toSpec } from '../controller/harness.ts';
 import { DEPLOY, RealCluster } from '../controller/real-lab.ts';
 import { readState, type StateName, seedAll, seedInput } from '../controller/states.ts';
@@ -85,6 +88,26 @@ function describeRights(cluster: RealCluster): void {
       20_000,
     );
     expect(lab.log.filter((line) => /forbidden|"level":"error"/.test(line))).toEqual([]);
+  });
+
+  test('both accounts may say on pods and networks what is refused', async () => {
+    await using lab = await cluster.lab();
+    await lab.client.create(kinds.NODES, { metadata: { name: 'node-0' } });
+    const stopper = new AbortController();
+    const log = createLogger({ component: 'test', level: 'debug', write: () => undefined });
+    for (const account of ['multi-nic-controller', 'multi-nicd']) {
+      const client = createKubeClient(await cluster.tokenOf(account, 'node-0'));
+      const source = { component: account, host: 'node-0' };
+      const { signal } = stopper;
+      const events = new EventRecorder({ client, clock: systemClock, log, source, signal });
+      const note = { type: 'Warning', reason: 'Test', message: 'a test' } as const;
+      const network = { apiVersion: 'multinic.fms.io/v1', kind: 'MultiNicNetwork', name: 'net' };
+      const pod = { apiVersion: 'v1', kind: 'Pod', name: 'web', namespace: NAMESPACE };
+      for (const about of [network, pod]) events.record({ ...note, about: { ...about, uid: 'u' } });
+      await events.idle();
+      expect(events.counts).toEqual({ written: 2, repeated: 0, dropped: 0 });
+    }
+    stopper.abort(new Error('the test is over'));
   });
 
   test("a daemon's account writes what is of its node and nothing else", async () => {
