@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { eventually } from '../helpers/eventually.ts';
 import { expectClean, kindOf, linkNames, PATH, setUp } from './attach-scene.ts';
 import { hostObject, NODE, networkObject } from './cluster.ts';
-import { addressesIn, cniRequest, send } from './harness.ts';
+import { addressesIn, cniRequest, createFakeHost, send, startHarness } from './harness.ts';
 
 setDefaultTimeout(20_000);
 
@@ -194,8 +194,18 @@ describe('a refused ADD says why and leaves nothing', () => {
     const answer = await send(h.socket, cniRequest('ADD', o));
     expect([kindOf(answer), answer.problem.requestId]).toEqual([kind, 'r-c1']);
     expect(answer.problem.detail).toContain(text);
+    expect(answer.problem.detail).not.toContain('the node has no NICs'); // it has four
     expectClean(h);
     expect(linkNames(hostNet)).toEqual([]);
+  });
+
+  test('a node without NICs', async () => {
+    const hostNet = createFakeHost(0);
+    hostNet.addNetns(PATH);
+    const objects = [networkObject(), hostObject({ name: NODE, hostIndex: 0, nics: 0 })];
+    await using h = await startHarness({ hostNet, objects });
+    const { problem } = await send(h.socket, cniRequest('ADD'));
+    expect(problem.detail).toContain('no NIC of this node is suitable (the node has no NICs)');
   });
 
   test('a path that is no namespace', async () => {
