@@ -12,7 +12,7 @@ $busybox mount -t tmpfs tmpfs /layer
 $busybox mkdir /layer/upper /layer/work
 $busybox mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work root /root
 for folder in proc sys dev; do $busybox mount --move /$folder /root/$folder; done
-for folder in run tmp; do $busybox mount -t tmpfs tmpfs /root/$folder; done
+$busybox mount -t tmpfs tmpfs /root/run
 $busybox ip link set lo up
 $busybox cp /job /root/run/job
 echo guest-start
