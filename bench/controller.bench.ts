@@ -1,5 +1,5 @@
-// Planning of a large cluster as the controller does it: everything from nothing, one more host, and
-// nothing to do. Pure work, no API server.
+// Planning of a large cluster as the controller does it: everything from nothing, one more host,
+// and nothing to do. Pure work, no API server.
 import { type Core, loadCore } from '../core-wasm/index.ts';
 import type { IndexInput } from '../src/controller/plan/index-input.ts';
 import { type IndexPlan, planIndices } from '../src/controller/plan/indices.ts';
