@@ -4,6 +4,7 @@
 // the other.
 import { clusterDown, clusterUp, whyNoCluster } from '../test/cluster/cluster.ts';
 import { sandboxTimes, timePods } from '../test/cluster/latency.ts';
+import { writeFile } from '../test/cluster/machine.ts';
 import { deletePods, type PodRequest } from '../test/cluster/pods.ts';
 import {
   createNetwork,
@@ -24,6 +25,12 @@ const GROUP_ROUNDS = 3;
 /** What 8 NICs may add to the median of a pod's start, in milliseconds. */
 const ADDED_MS_MAX = 100;
 
+/** A plugin that says it made an interface. */
+const IDLE_PLUGIN = `#!/bin/sh
+[ "$CNI_COMMAND" = ADD ] || exit 0
+echo '{"cniVersion":"1.0.0","interfaces":[{"name":"net1","sandbox":"'"$CNI_NETNS"'"}]}'
+`;
+
 interface Variant {
   readonly name: string;
   readonly title: string;
@@ -33,6 +40,8 @@ interface Variant {
 
 const VARIANTS: readonly Variant[] = [
   { name: 'none', title: 'no further NIC', networks: undefined },
+  // What the meta-plugin, its requests and the annotation cost, whoever makes the NICs.
+  { name: 'idle', title: 'a network that makes no NIC', networks: 'bench-idle' },
   { name: 'one', title: '1 NIC', networks: 'bench-one' },
   { name: 'eight', title: '8 NICs', networks: 'bench-eight' },
   { name: 'peer', title: '8 NICs by macvlan + host-local', networks: peerNames().join(',') },
@@ -70,17 +79,23 @@ async function prepare(): Promise<void> {
   await createNetwork(networkObject({ name: 'bench-eight', nics: RAILS, subnet: '10.80.0.0/12' }));
   await waitForPools('bench-one', { nics: 1 });
   await waitForPools('bench-eight', { nics: RAILS });
+  for (const node of nodeNames()) writeFile(node, 'opt/cni/bin/test-idle', IDLE_PLUGIN, 0o755);
+  await define('bench-idle', { type: 'test-idle' });
   for (const [rail, name] of peerNames().entries()) {
     const subnet = `172.${16 + rail}.0.0/16`;
-    const plugin = { type: 'macvlan', master: railNic(rail), ipam: { type: 'host-local', subnet } };
-    const definition = {
-      apiVersion: 'k8s.cni.cncf.io/v1',
-      kind: 'NetworkAttachmentDefinition',
-      metadata: { name, namespace: 'default' },
-      spec: { config: JSON.stringify({ cniVersion: '1.0.0', name, ...plugin }) },
-    };
-    await kubectl(['apply', '-f', '-'], JSON.stringify(definition));
+    const ipam = { type: 'host-local', subnet };
+    await define(name, { type: 'macvlan', master: railNic(rail), ipam });
   }
+}
+
+async function define(name: string, plugin: object): Promise<void> {
+  const definition = {
+    apiVersion: 'k8s.cni.cncf.io/v1',
+    kind: 'NetworkAttachmentDefinition',
+    metadata: { name, namespace: 'default' },
+    spec: { config: JSON.stringify({ cniVersion: '1.0.0', name, ...plugin }) },
+  };
+  await kubectl(['apply', '-f', '-'], JSON.stringify(definition));
 }
 
 /** One pod after the other, the variants in turn, so that a slow minute hits all of them. */
@@ -119,7 +134,8 @@ function podOf(name: string, variant: Variant, index: number): PodRequest {
 }
 
 /**
- * The variants against the pod without NICs, and ours with 8 against the reference plugins with 8.
+ * The variants against the pod without NICs; ours with 8 also against a network that makes none, and
+ * against the reference plugins with 8.
  */
 function rows(what: string, times: ReadonlyMap<string, readonly number[]>): BenchRow[] {
   const of = (name: string): Times => summarise(times.get(name) ?? []);
@@ -134,11 +150,21 @@ function rows(what: string, times: ReadonlyMap<string, readonly number[]>): Benc
       ...(name === 'eight' ? { target: `${(plain.median + ADDED_MS_MAX).toFixed(0)}` } : {}),
     });
   });
-  const against = timeRow(`${what}, 8 NICs, ours beside the reference plugins`, 'ms', of('eight'), {
-    peer: 'macvlan + host-local, 8 times',
-    peerTimes: of('peer'),
-  });
-  return [...described, against];
+  const eight = `${what}, 8 NICs, beside`;
+  const idle = of('idle');
+  const ownShare = (of('eight').median - idle.median).toFixed(0);
+  return [
+    ...described,
+    timeRow(`${eight} a network that makes none`, 'ms', of('eight'), {
+      peer: 'a network that makes no NIC',
+      peerTimes: idle,
+      note: `adds ${ownShare} ms to the median`,
+    }),
+    timeRow(`${eight} the reference plugins`, 'ms', of('eight'), {
+      peer: 'macvlan + host-local, 8 times',
+      peerTimes: of('peer'),
+    }),
+  ];
 }
 
 function percentile90(values: readonly number[]): number {
