@@ -100,29 +100,47 @@ function markdown(title: string, rows: BenchRow[] | string): string {
   return `## ${title}\n\n${header}\n${lines.join('\n')}\n`;
 }
 
-async function main(): Promise<number> {
-  const chosen = Bun.argv.slice(2).filter((name) => !name.startsWith('--'));
-  const wanted = benches.filter((bench) => chosen.length === 0 || chosen.includes(bench.name));
-  const sections: string[] = [];
-  const results: Record<string, BenchRow[] | string> = {};
-  for (const bench of wanted) {
-    console.log(`\n${bench.title}`);
-    const rows = await runApart(bench);
-    results[bench.name] = rows;
-    const section = markdown(bench.title, rows);
-    if (typeof rows === 'string') console.log(`${bench.name}: ${rows}`);
-    else for (const row of rows) console.log(formatRow(row));
-    sections.push(section);
-  }
+type Results = Record<string, BenchRow[] | string>;
+
+const RESULTS = join(here, 'results.json');
+
+/** Figures of earlier runs, so that one benchmark can be measured again by itself. */
+async function earlierResults(): Promise<Results> {
+  const file = Bun.file(RESULTS);
+  return (await file.exists()) ? ((await file.json()) as Results) : {};
+}
+
+async function writeResults(results: Results): Promise<void> {
   const machine = `${cpus().length} processors, ${cpus()[0]?.model.trim() ?? 'unknown'}`;
   const intro =
     '# Results\n\nWritten by `make bench`. Figures of one table were measured in one run; compare ratios, not ' +
     `milliseconds of different machines.\n\nMachine: ${machine}. Bun ${Bun.version}.\n`;
-  if (chosen.length === 0) {
-    await Bun.write(join(here, 'RESULTS.md'), `${intro}\n${sections.join('\n')}`);
-    await Bun.write(join(here, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
+  const sections = benches.flatMap(({ name, title }) => {
+    const rows = results[name];
+    return rows === undefined ? [] : [markdown(title, rows)];
+  });
+  await Bun.write(join(here, 'RESULTS.md'), `${intro}\n${sections.join('\n')}`);
+  await Bun.write(RESULTS, `${JSON.stringify(results, null, 2)}\n`);
+}
+
+async function main(): Promise<number> {
+  const chosen = Bun.argv.slice(2);
+  const results = await earlierResults();
+  let failures = 0;
+  for (const bench of benches) {
+    if (chosen.length > 0 && !chosen.includes(bench.name)) continue;
+    console.log(`\n${bench.title}`);
+    const rows = await runApart(bench);
+    results[bench.name] = rows;
+    if (typeof rows === 'string') {
+      failures += 1;
+      console.log(`${bench.name}: ${rows}`);
+    } else {
+      for (const row of rows) console.log(formatRow(row));
+    }
   }
-  return Object.values(results).some((rows) => typeof rows === 'string') ? 1 : 0;
+  await writeResults(results);
+  return failures === 0 ? 0 : 1;
 }
 
 const only = Bun.argv.indexOf('--only');
