@@ -16,6 +16,7 @@ import {
   waitForPools,
 } from '../test/cluster/product.ts';
 import { railNic } from '../test/cluster/settings.ts';
+import { takeTurn } from '../test/cluster/turn.ts';
 import { type BenchRow, summarise, type Times, timeRow } from './row.ts';
 
 const RAILS = 8;
@@ -54,6 +55,7 @@ const VARIANTS: readonly Variant[] = [
 export async function runClusterBench(): Promise<BenchRow[]> {
   const reason = whyNoCluster();
   if (reason !== undefined) throw new Error(`no cluster on this machine: it ${reason}`);
+  using _turn = await takeTurn();
   await clusterUp({ nodes: 2, rails: RAILS });
   try {
     await prepare();
@@ -134,8 +136,8 @@ function podOf(name: string, variant: Variant, index: number): PodRequest {
 }
 
 /**
- * The variants against the pod without NICs; ours with 8 also against a network that makes none, and
- * against the reference plugins with 8.
+ * The variants against the pod without NICs; ours with 8 also against a network that makes none,
+ * and against the reference plugins with 8.
  */
 function rows(what: string, times: ReadonlyMap<string, readonly number[]>): BenchRow[] {
   const of = (name: string): Times => summarise(times.get(name) ?? []);

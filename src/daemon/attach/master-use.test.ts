@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import { DomainError } from '../../shared/model/errors.ts';
 import type { SlaveKind } from '../hostnet/host-net.ts';
-import type { AttachedNic, Attachment } from '../journal/attachment.ts';
+import type { AttachedNic, Attachment, AttachmentKey } from '../journal/attachment.ts';
 import { MasterUse } from './master-use.ts';
 
 const L2: SlaveKind = { kind: 'ipvlan', mode: 'l2' };
@@ -45,14 +45,15 @@ function row(id: number, link: SlaveKind, change: Partial<Attachment> = {}): Att
   };
 }
 
-/** A journal with these rows; counts how often bodies are read. */
+/** A journal with these rows; counts how many bodies are read. */
 function journalOf(rows: Attachment[]) {
   const journal = {
     reads: 0,
-    sandboxes: () => rows,
-    list: ({ containerId }: { containerId?: string } = {}) => {
-      journal.reads += 1;
-      return rows.filter((one) => one.containerId === containerId);
+    find: ({ containerId }: AttachmentKey) => rows.find((one) => one.containerId === containerId),
+    list: ({ afterId = -1 }: { afterId?: number } = {}) => {
+      const found = rows.filter(({ id }) => id > afterId);
+      journal.reads += found.length;
+      return found;
     },
   };
   return journal;

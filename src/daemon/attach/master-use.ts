@@ -3,15 +3,20 @@
 // both. So an ADD that does not fit to what the journal has on a NIC is refused.
 import { DomainError } from '../../shared/model/errors.ts';
 import type { SlaveKind } from '../hostnet/host-net.ts';
-import type { Attachment } from '../journal/attachment.ts';
+import type { Attachment, AttachmentKey } from '../journal/attachment.ts';
 import type { Journal } from '../journal/journal.ts';
 
-/** Links of one attachment on one NIC. */
+/** One attachment that has links of a kind on a NIC. */
 interface Use {
-  readonly network: string;
-  readonly master: string;
+  readonly id: number;
+  readonly key: AttachmentKey;
+}
+
+/** Attachments with one kind and mode of links on one NIC. Some may be gone from the journal. */
+interface Group {
   readonly kind: string;
   readonly mode: string;
+  readonly uses: Map<number, Use>;
 }
 
 /** A request for links of one kind on some NICs. */
@@ -23,50 +28,81 @@ export interface MasterDemand {
   readonly id?: number;
 }
 
-/** What the journal says of the NICs. Reads each attachment once. */
-export class MasterUse {
-  readonly #journal: Pick<Journal, 'sandboxes' | 'list'>;
-  readonly #known = new Map<number, readonly Use[]>();
+/** New rows that are remembered, gone or not, before everything is read afresh. */
+const NEW_ROWS_MAX = 4_096;
 
-  constructor(journal: Pick<Journal, 'sandboxes' | 'list'>) {
+/**
+ * What the journal says of the NICs. Rows have ascending numbers, so only new ones are read; that
+ * one is gone is noticed when it would be in the way.
+ */
+export class MasterUse {
+  readonly #journal: Pick<Journal, 'find' | 'list'>;
+  /** NIC -> kind and mode -> attachments. */
+  #groups = new Map<string, Map<string, Group>>();
+  #lastId = -1;
+  #newRows = 0;
+
+  constructor(journal: Pick<Journal, 'find' | 'list'>) {
     this.#journal = journal;
   }
 
   /** DomainError 'invalid-config' that names the NIC, the other network and both modes. */
   refuseConflict(demand: MasterDemand): void {
-    this.#refresh();
-    const masters = new Set(demand.masters);
-    for (const [id, uses] of this.#known) {
-      if (demand.id !== undefined && id >= demand.id) continue;
-      const other = uses.find((use) => masters.has(use.master) && !fits(use, demand.link));
-      if (other !== undefined) throw toError(demand, other);
+    this.#readNew();
+    for (const master of demand.masters) {
+      for (const group of this.#groups.get(master)?.values() ?? []) {
+        if (fits(group, demand.link)) continue;
+        const other = this.#firstLive(group, demand.id ?? Number.POSITIVE_INFINITY);
+        if (other !== undefined) throw toError(demand, { ...group, master, ...other.key });
+      }
     }
   }
 
-  #refresh(): void {
-    const rows = this.#journal.sandboxes().filter(({ external }) => !external);
-    const ids = new Set(rows.map(({ id }) => id));
-    for (const id of this.#known.keys()) if (!ids.has(id)) this.#known.delete(id);
-    for (const { id, containerId } of rows) {
-      if (this.#known.has(id)) continue;
-      for (const row of this.#journal.list({ containerId })) this.#known.set(row.id, toUses(row));
+  /** The first attachment of the group with a number below `endId` that the journal still has. */
+  #firstLive({ uses }: Group, endId: number): Use | undefined {
+    for (const use of uses.values()) {
+      if (this.#journal.find(use.key)?.id !== use.id) uses.delete(use.id);
+      else if (use.id < endId) return use;
+    }
+    return undefined;
+  }
+
+  #readNew(): void {
+    if (this.#newRows > NEW_ROWS_MAX) {
+      this.#groups = new Map();
+      this.#lastId = -1;
+    }
+    const isAll = this.#lastId < 0;
+    const rows = this.#journal.list({ afterId: this.#lastId });
+    for (const row of rows) {
+      this.#lastId = Math.max(this.#lastId, row.id);
+      if (!row.external) this.#remember(row);
+    }
+    this.#newRows = isAll ? 0 : this.#newRows + rows.length;
+  }
+
+  #remember({ id, network, containerId, ifName, nics }: Attachment): void {
+    for (const { master, kind, mode } of nics) {
+      if (kind === '') continue;
+      const groups = this.#groups.get(master) ?? new Map<string, Group>();
+      this.#groups.set(master, groups);
+      const name = `${kind} ${mode}`;
+      const group = groups.get(name) ?? { kind, mode, uses: new Map<number, Use>() };
+      groups.set(name, group);
+      group.uses.set(id, { id, key: { network, containerId, ifName } });
     }
   }
-}
-
-function toUses({ external, network, nics }: Attachment): Use[] {
-  if (external) return [];
-  return nics
-    .filter(({ kind }) => kind !== '')
-    .map(({ master, kind, mode }) => ({ network, master, kind, mode }));
 }
 
 /** macvlan links have a mode each. */
-function fits(use: Use, link: SlaveKind): boolean {
-  return use.kind === link.kind && (link.kind === 'macvlan' || use.mode === link.mode);
+function fits(group: Group, link: SlaveKind): boolean {
+  return group.kind === link.kind && (link.kind === 'macvlan' || group.mode === link.mode);
 }
 
-function toError({ network, link }: MasterDemand, other: Use): DomainError {
+function toError(
+  { network, link }: MasterDemand,
+  other: { kind: string; mode: string; master: string; network: string },
+): DomainError {
   const wanted = `${link.kind} ${link.mode}`;
   const present = `${other.kind} ${other.mode}`;
   return new DomainError(

@@ -143,18 +143,19 @@ export class Journal implements Disposable {
       network?: string;
       containerId?: string;
       pod?: { namespace: string; name: string };
+      afterId?: number;
     } = {},
   ): Attachment[] {
-    const terms: [string, string][] = [];
-    if (o.state !== undefined) terms.push(['state', o.state]);
-    if (o.network !== undefined) terms.push(['network', o.network]);
-    if (o.containerId !== undefined) terms.push(['container_id', o.containerId]);
+    const terms: [string, string | number][] = [['id > ?', o.afterId ?? -1]];
+    if (o.state !== undefined) terms.push(['state = ?', o.state]);
+    if (o.network !== undefined) terms.push(['network = ?', o.network]);
+    if (o.containerId !== undefined) terms.push(['container_id = ?', o.containerId]);
     if (o.pod !== undefined) {
-      terms.push(['pod_namespace', o.pod.namespace], ['pod_name', o.pod.name]);
+      terms.push(['pod_namespace = ?', o.pod.namespace], ['pod_name = ?', o.pod.name]);
     }
-    const where = terms.map(([column]) => `${column} = ?`).join(' AND ');
+    const where = `WHERE ${terms.map(([term]) => term).join(' AND ')}`;
     return this.#read(
-      where === '' ? '' : `WHERE ${where}`,
+      where,
       terms.map(([, value]) => value),
     );
   }
@@ -322,9 +323,9 @@ export class Journal implements Disposable {
     }
   }
 
-  #read(where: string, values: string[]): Attachment[] {
+  #read(where: string, values: (string | number)[]): Attachment[] {
     return this.#db
-      .query<Row, string[]>(`SELECT * FROM attachments ${where} ORDER BY id`)
+      .query<Row, (string | number)[]>(`SELECT * FROM attachments ${where} ORDER BY id`)
       .all(...values)
       .map((row) => this.#toAttachment(row));
   }
