@@ -1,16 +1,9 @@
 // The product on a real cluster when things break: daemons deleted or replaced while pods start, no
 // controller, no API server, services restarted, a node without power. Pods keep their NICs, and
 // what is recorded stays true.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
+import { afterEach, describe, expect, test } from 'bun:test';
 import { at, readApi, textAt } from '../cluster/api.ts';
-import {
-  adminAccess,
-  clusterDown,
-  clusterUp,
-  currentShape,
-  waitForNodes,
-  whyNoCluster,
-} from '../cluster/cluster.ts';
+import { adminAccess, currentShape, waitForNodes, whyNoCluster } from '../cluster/cluster.ts';
 import { waitFor } from '../cluster/command.ts';
 import { readJournal, waitForConsistency } from '../cluster/consistency.ts';
 import {
@@ -46,6 +39,7 @@ import {
   waitForProduct,
 } from '../cluster/product.ts';
 import { CONTROL_PLANE } from '../cluster/settings.ts';
+import { useCluster } from '../cluster/suite.ts';
 import { requirement } from '../helpers/requirement.ts';
 
 const NICS = 3;
@@ -66,8 +60,7 @@ if (requirement('cluster faults', whyNoCluster())) {
   describe('product on a cluster that breaks', () => {
     let steady: Record<string, string[]> = {};
 
-    beforeAll(async () => {
-      await clusterUp({ nodes: 2, rails: NICS });
+    useCluster({ nodes: 2, rails: NICS }, async () => {
       await loadProduct();
       await installProduct({ timeoutMs: 120_000 });
       await createNetwork(networkObject({ name: NETWORK, nics: NICS, subnet: '10.64.0.0/12' }));
@@ -78,7 +71,6 @@ if (requirement('cluster faults', whyNoCluster())) {
       ]);
       steady = addressesOf(await waitReady('steady', { count: 2, timeoutMs: 60_000 }));
     });
-    afterAll(clusterDown);
     // Two pods live through all of it, with their addresses and their ways to each other.
     afterEach(async () => {
       const pods = await waitReady('steady', { count: 2, timeoutMs: 120_000 });

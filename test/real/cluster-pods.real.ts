@@ -1,9 +1,9 @@
 // The product on a real cluster, the ordinary way: installed from its manifests, networks made,
 // pods that come and go, uninstalled. After every step journals, IPPools, links and pods are
 // compared.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
+import { afterEach, describe, expect, test } from 'bun:test';
 import { at, callApi, listAt, readApi } from '../cluster/api.ts';
-import { adminAccess, clusterDown, clusterUp, whyNoCluster } from '../cluster/cluster.ts';
+import { adminAccess, whyNoCluster } from '../cluster/cluster.ts';
 import { waitFor } from '../cluster/command.ts';
 import { waitForConsistency } from '../cluster/consistency.ts';
 import { runOn } from '../cluster/machine.ts';
@@ -31,6 +31,7 @@ import {
   waitForPools,
 } from '../cluster/product.ts';
 import { railNetwork } from '../cluster/settings.ts';
+import { useCluster } from '../cluster/suite.ts';
 import { requirement } from '../helpers/requirement.ts';
 
 const NICS = 8;
@@ -43,11 +44,9 @@ requirement('cluster pods through a real Multus', whyNoMultus());
 
 if (requirement('cluster pods', whyNoCluster())) {
   describe('product on a cluster', () => {
-    beforeAll(async () => {
-      await clusterUp({ nodes: 2, rails: NICS });
+    useCluster({ nodes: 2, rails: NICS }, async () => {
       await loadProduct();
     });
-    afterAll(clusterDown);
     afterEach(async () => {
       const installed = await callApi(adminAccess(), { path: '/apis/multinic.fms.io/v1/ippools' });
       if (installed.status === 200) await waitForConsistency();

@@ -9,7 +9,6 @@ import {
   adminAccess,
   applyObjects,
   clusterDown,
-  clusterUp,
   currentShape,
   leftovers,
   waitForNodes,
@@ -32,6 +31,8 @@ import {
   waitReady,
 } from '../cluster/pods.ts';
 import { CONTROL_PLANE, railNic } from '../cluster/settings.ts';
+import { useCluster } from '../cluster/suite.ts';
+import { takeTurn } from '../cluster/turn.ts';
 import { requirement } from '../helpers/requirement.ts';
 
 const SYSCTLS = ['vm/overcommit_memory', 'vm/panic_on_oom', 'kernel/panic', 'kernel/panic_on_oops'];
@@ -73,11 +74,9 @@ if (requirement('cluster', whyNoCluster())) {
   describe('test cluster', () => {
     const before = machineState();
 
-    beforeAll(async () => {
-      await clusterUp({ nodes: 2, rails: 2 });
+    useCluster({ nodes: 2, rails: 2 }, async () => {
       await applyObjects(await findPeers(), [definition('one', 0), definition('two', 1)]);
     });
-    afterAll(clusterDown);
 
     test('pods on two nodes reach each other over both of their further networks', async () => {
       const state = await readNodeState('n1');
@@ -174,6 +173,12 @@ if (requirement('cluster', whyNoCluster())) {
   });
 
   describe('an `up` that is stopped half way', () => {
+    let turn: Disposable | undefined;
+    beforeAll(async () => {
+      turn = await takeTurn();
+    });
+    afterAll(() => turn?.[Symbol.dispose]());
+
     const start = async (): Promise<Bun.Subprocess<'ignore', 'pipe', 'pipe'>> => {
       const main = join(import.meta.dir, '../cluster/main.ts');
       const child = Bun.spawn([process.execPath, main, 'up', '--rails=2'], {
