@@ -178,7 +178,12 @@ describe('definitions', () => {
       const config = (await nad(lab, 'default'))?.spec?.config ?? '';
       return config.includes('"masterNets":["10.3.0.0/16","10.20.0.0/16"]');
     });
-    expect((await lab.network('net')).status?.interfaceIndices).toEqual([
+    // The status is written after the definitions.
+    const indices = await eventually('both interface indices', async () => {
+      const { status } = await lab.network('net');
+      return status?.interfaceIndices?.length === 2 ? status.interfaceIndices : undefined;
+    });
+    expect(indices).toEqual([
       { netAddress: '10.20.0.0/16', interfaceIndex: 0 },
       { netAddress: '10.3.0.0/16', interfaceIndex: 1 },
     ]);
