@@ -78,6 +78,33 @@ describe('Overlay', () => {
     expect(overlay.get('k')?.value).toBe('newer');
   });
 
+  test('of several writes the last is shown while the watch brings those before it', () => {
+    const source = new Map([['k', item('1', 'old')]]);
+    const overlay = new Overlay<Item>(() => source);
+    overlay.put('k', item('2', 'first'), '1');
+    overlay.put('k', item('3', 'second'), '2');
+    expect(overlay.get('k')?.value).toBe('second');
+    source.set('k', item('2', 'first'));
+    overlay.forget('k');
+    expect(overlay.get('k')?.value).toBe('second');
+    source.set('k', item('4', 'of somebody else'));
+    overlay.forget('k');
+    expect(overlay.get('k')?.value).toBe('of somebody else');
+  });
+
+  test('an object that was made, changed and deleted is gone once the watch says so', () => {
+    const source = new Map<string, Item>();
+    const overlay = new Overlay<Item>(() => source);
+    overlay.put('k', item('1', 'made'), undefined);
+    overlay.put('k', item('2', 'changed'), '1');
+    source.set('k', item('1', 'made'));
+    overlay.forget('k');
+    expect(overlay.get('k')?.value).toBe('changed');
+    source.delete('k');
+    overlay.forget('k');
+    expect(overlay.get('k')).toBeUndefined();
+  });
+
   test('a created object is there before the watch brings it, and gone once it says so', () => {
     const source = new Map<string, Item>();
     const overlay = new Overlay<Item>(() => source);

@@ -1,11 +1,10 @@
 // The ledger's ConfigMap: read, and written only under the condition that it is still as it was
 // read.
-import { LEDGER_KEY, LEDGER_NAME_PREFIX } from '../../shared/model/names.ts';
+import { LEDGER_KEY, LEDGER_LABEL, LEDGER_NAME_PREFIX } from '../../shared/model/names.ts';
 import { isKubeError } from '../../shared/platform/kube/errors.ts';
 import { CONFIG_MAPS } from '../../shared/platform/kube/resource.ts';
 import { formatLedger, type Ledger } from '../plan/ledger.ts';
 import { type LedgerView, toLedgerView } from '../watch/views.ts';
-import { LEDGER_LABEL } from '../watch/world.ts';
 import type { ControllerContext } from './context.ts';
 
 function toKey(context: ControllerContext, network: string) {

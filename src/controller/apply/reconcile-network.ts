@@ -17,7 +17,6 @@ import { type PluginOutcome, planPlugin } from '../plan/plugin-table.ts';
 import {
   addressWarnings,
   definitionOf,
-  givenDivision,
   overlapOf,
   toIndexNetwork,
 } from '../watch/network-observation.ts';
@@ -131,7 +130,7 @@ function judge(context: ControllerContext, view: NetworkView): Judgement {
   const isManaged = definition.managedIpam;
   const unserved = plugin.ok ? whyUnserved(definition, plugin.config) : [];
   const reading = isManaged ? world.ledger(view.name)?.reading : undefined;
-  const given = isManaged ? givenDivision(world, view.name) : undefined;
+  const given = isManaged ? world.given(view.name) : undefined;
   const acceptance = planAcceptance({
     issues: [],
     ledgerIssue: reading?.ok === false ? reading.issue : undefined,

@@ -16,8 +16,8 @@ import {
 } from '../../shared/model/plan/network-definition.ts';
 import { type Footprint, type Overlap, planOverlaps } from '../plan/footprints.ts';
 import type { IndexNetwork } from '../plan/index-input.ts';
-import type { Division } from '../plan/ledger.ts';
 import { listNames } from '../plan/problem.ts';
+import type { GivenDivision } from './given-division.ts';
 import type { NetworkView } from './views.ts';
 import type { World } from './world.ts';
 
@@ -41,52 +41,40 @@ export function toIndexNetwork(definition: NetworkDefinition): IndexNetwork {
   return { uid, subnets, interfaceBits, hostBits, excludes, masterNets, division };
 }
 
-/** What indices of the network were given for, as long as a host holds one. */
-export function givenDivision(
-  world: World,
-  name: string,
-): { readonly division: Division; readonly source: string } | undefined {
-  const reading = world.ledger(name)?.reading;
-  if (reading?.ok === true) {
-    const { division, nets } = reading.ledger;
-    const isHeld = nets.some(({ hosts }) => !hosts.isEmpty);
-    return isHeld && division !== undefined ? { division, source: 'the ledger' } : undefined;
-  }
-  const spec = world.cidr(name)?.object.spec;
-  if (spec?.cidr.some(({ hosts }) => hosts.length > 0) !== true) return undefined;
-  const { subnet, interfaceBlock, hostBlock } = spec.config;
-  const canonical = subnet.split(',').map((part) => canonicalSubnet(part));
-  const division = {
-    subnet: canonical.join(','),
-    interfaceBits: subnet === '' ? 0 : interfaceBlock,
-    hostBits: hostBlock,
-  };
-  return { division, source: 'the CIDR object' };
-}
-
-function canonicalSubnet(text: string): string {
-  const cidr = parseCidr(text, { allowHostBits: true });
-  return cidr === undefined ? text : formatCidr(cidr);
-}
-
 /** What the network overlaps with, if it has to give way. */
 export function overlapOf(world: World, name: string): Overlap | undefined {
-  const footprints = [...world.networks.values()].flatMap((view): Footprint[] => {
-    const result = definitionOf(view);
-    if (!result.ok || !result.network.managedIpam) return [];
-    const isInUse = givenDivision(world, view.name) !== undefined;
-    const { createdAt } = view;
-    return [{ name: view.name, createdAt, isInUse, blocks: blocksOf(world, result.network) }];
-  });
+  const footprints = [...world.networkNames()].map((other) => footprintOf(world, other));
   return planOverlaps(footprints).get(name);
+}
+
+/**
+ * What a network wants, and what its hosts hold: that stays in use when the definition changes, can
+ * no longer be read, or is gone.
+ */
+function footprintOf(world: World, name: string): Footprint {
+  const view = world.networks.get(name);
+  const result = view && definitionOf(view);
+  const isWanted = result?.ok === true && result.network.managedIpam;
+  const wanted = isWanted ? blocksOf(world, result.network) : [];
+  const given = world.given(name);
+  const held = given === undefined ? [] : heldBlocks(given);
+  const { createdAt = '' } = view ?? {};
+  return { name, createdAt, isInUse: given !== undefined, blocks: [...wanted, ...held] };
 }
 
 /** In host-subnet mode pods have addresses of the hosts' own networks. */
 function blocksOf(world: World, definition: NetworkDefinition): readonly Cidr[] {
   if (!definition.hostSubnetMode) return definition.subnets;
   const { masterNets } = definition;
-  const nets = masterNets.length > 0 ? masterNets : world.hostNetAddresses();
-  return nets.flatMap((net) => parseCidr(net) ?? []);
+  return toBlocks(masterNets.length > 0 ? masterNets : world.hostNetAddresses());
+}
+
+function heldBlocks({ division, netAddresses }: GivenDivision): readonly Cidr[] {
+  return toBlocks(division.subnet === '' ? netAddresses : division.subnet.split(','));
+}
+
+function toBlocks(texts: readonly string[]): Cidr[] {
+  return texts.flatMap((text) => parseCidr(text, { allowHostBits: true }) ?? []);
 }
 
 /**

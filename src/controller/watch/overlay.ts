@@ -11,9 +11,15 @@ export interface Source<P> {
   keys(): Iterable<string>;
 }
 
+interface Write<P> {
+  readonly value: P;
+  /** The versions that it is newer than; undefined among them when the object was made by us. */
+  readonly replaces: ReadonlySet<string | undefined>;
+}
+
 export class Overlay<P extends Versioned> {
   readonly #source: () => Source<P>;
-  readonly #writes = new Map<string, { basedOn: string | undefined; value: P }>();
+  readonly #writes = new Map<string, Write<P>>();
 
   constructor(source: () => Source<P>) {
     this.#source = source;
@@ -22,7 +28,7 @@ export class Overlay<P extends Versioned> {
   get(key: string): P | undefined {
     const cached = this.#source().get(key);
     const write = this.#writes.get(key);
-    return write !== undefined && write.basedOn === cached?.resourceVersion ? write.value : cached;
+    return write?.replaces.has(cached?.resourceVersion) === true ? write.value : cached;
   }
 
   /** Distinct keys in no particular order. */
@@ -40,14 +46,21 @@ export class Overlay<P extends Versioned> {
 
   /**
    * What a write answered; `basedOn` is the version it was conditional on, undefined for a
-   * creation.
+   * creation. One on top of another of ours replaces what that one replaced too.
    */
   put(key: string, value: P, basedOn: string | undefined): void {
-    this.#writes.set(key, { basedOn, value });
+    const before = this.#writes.get(key);
+    const older = before?.value.resourceVersion === basedOn ? before?.replaces : undefined;
+    this.#writes.set(key, { value, replaces: new Set([...(older ?? []), basedOn]) });
   }
 
-  /** To be called for every change that the watch reports: from then on it knows better. */
+  /**
+   * To be called for every change that the watch reports: from then on it knows better, unless it
+   * only reports a version on which our write was built.
+   */
   forget(key: string): void {
-    this.#writes.delete(key);
+    const reported = this.#source().get(key)?.resourceVersion;
+    const isBehind = reported !== undefined && this.#writes.get(key)?.replaces.has(reported);
+    if (isBehind !== true) this.#writes.delete(key);
   }
 }

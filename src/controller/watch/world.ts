@@ -1,44 +1,28 @@
 // Everything that the controller watches, projected, and which keys a change of it makes work for.
 // No decision is taken here: a change only enqueues.
-import { GENERATED_LABEL, LEDGER_NAME_PREFIX } from '../../shared/model/names.ts';
+import { LEDGER_NAME_PREFIX } from '../../shared/model/names.ts';
 import { type Clock, systemClock } from '../../shared/platform/clock.ts';
 import type { KubeClient } from '../../shared/platform/kube/client.ts';
-import { type Collection, watchCollection } from '../../shared/platform/kube/collection.ts';
-import * as kinds from '../../shared/platform/kube/resource.ts';
+import type { Collection } from '../../shared/platform/kube/collection.ts';
 import type { Logger } from '../../shared/platform/log.ts';
 import type { NadView } from '../plan/nads.ts';
 import { sortNetAddresses } from '../plan/net-order.ts';
 import { type Batch, createBatch } from './batch.ts';
+import { type Collections, watchCollections } from './collections.ts';
+import { type GivenDivision, readGivenDivision } from './given-division.ts';
 import { formatWorkKey, type WorkKind } from './keys.ts';
 import { Overlay } from './overlay.ts';
 import { PoolIndex } from './pool-index.ts';
-import {
-  type CidrView,
-  type ConfigView,
-  DAEMON_POD_SELECTOR,
-  type DaemonPodView,
-  type DaemonSetView,
-  type HostView,
-  type LedgerView,
-  type NamespaceView,
-  type NetworkView,
-  type NodeView,
-  type PoolView,
-  toCidrView,
-  toConfigView,
-  toDaemonPodView,
-  toDaemonSetView,
-  toHostView,
-  toLedgerView,
-  toNadView,
-  toNamespaceView,
-  toNetworkView,
-  toNodeView,
-  toPoolView,
+import type {
+  CidrView,
+  ConfigView,
+  DaemonSetView,
+  HostView,
+  LedgerView,
+  NetworkView,
+  NodeView,
+  PoolView,
 } from './views.ts';
-
-/** On ledgers, so that no other ConfigMap is watched. */
-export const LEDGER_LABEL = 'multinic.fms.io/ledger';
 
 export interface WorldOptions {
   readonly client: KubeClient;
@@ -54,20 +38,6 @@ export interface WorldOptions {
 
 const HOST_BATCH_MS = 100;
 const STATUS_BATCH_MS = 2_000;
-
-interface Collections {
-  readonly networks: Collection<NetworkView>;
-  readonly hosts: Collection<HostView>;
-  readonly nodes: Collection<NodeView>;
-  readonly namespaces: Collection<NamespaceView>;
-  readonly ledgers: Collection<LedgerView>;
-  readonly cidrs: Collection<CidrView>;
-  readonly pools: Collection<PoolView>;
-  readonly configs: Collection<ConfigView>;
-  readonly daemonSets: Collection<DaemonSetView>;
-  readonly daemonPods: Collection<DaemonPodView>;
-  readonly nads: Collection<NadView>;
-}
 
 export class World {
   readonly networks = new Overlay<NetworkView>(() => this.#all.networks);
@@ -86,6 +56,8 @@ export class World {
   #hostsVersion = 0;
   #hostNets: readonly string[] | undefined;
   readonly #generations = new Map<string, string>();
+  /** Networks in which a host holds an index. */
+  readonly #holding = new Set<string>();
 
   constructor(options: WorldOptions) {
     this.#options = options;
@@ -212,10 +184,21 @@ export class World {
     return [...this.#lastHosts.values()].filter(({ name }) => this.hosts.get(name) === undefined);
   }
 
+  /** What indices of a network were given for, as long as a host holds one. */
+  given(network: string): GivenDivision | undefined {
+    return readGivenDivision({ ledger: this.ledger(network), cidr: this.cidr(network) });
+  }
+
+  /** Networks, and those that are gone while something that was given in them is recorded. */
+  networkNames(): ReadonlySet<string> {
+    const { networks, ledgers, cidrs } = this.#all;
+    const recorded = [...ledgers.values()].map(({ network }) => network);
+    return new Set([...networks.keys(), ...cidrs.keys(), ...recorded]);
+  }
+
   /** Everything there is to reconcile, for the start and for the slow resync. */
   allKeys(): string[] {
-    const { networks, hosts, cidrs, ledgers, configs, pools } = this.#all;
-    const ledgerNetworks = [...ledgers.values()].map(({ network }) => network);
+    const { hosts, cidrs, configs, pools } = this.#all;
     const cidrHosts = [...cidrs.values()].flatMap(({ object }) =>
       object.spec.cidr.flatMap((entry) => entry.hosts.map(({ hostName }) => hostName)),
     );
@@ -224,7 +207,7 @@ export class World {
     return [
       ...keysOf('config', configs.keys()),
       ...keysOf('host', hosts.keys(), this.pools.hosts(), cidrHosts),
-      ...keysOf('network', networks.keys(), cidrs.keys(), ledgerNetworks, this.pools.networks()),
+      ...keysOf('network', this.networkNames(), this.pools.networks()),
       ...keysOf(
         'pool',
         [...pools.values()].filter(isStuck).map(({ name }) => name),
@@ -296,7 +279,23 @@ export class World {
 
   #ledgerChanged(key: string): void {
     this.#ledgers.forget(key);
-    this.#enqueue('network', key.slice(this.#ledgerKey('').length));
+    const network = key.slice(this.#ledgerKey('').length);
+    this.#enqueue('network', network);
+    this.#holdingChanged(network);
+  }
+
+  #cidrChanged(network: string): void {
+    this.#enqueue('network', network);
+    this.#holdingChanged(network);
+  }
+
+  /** The last index that is given back makes room for networks that wait for the addresses. */
+  #holdingChanged(network: string): void {
+    const isHolding = this.given(network) !== undefined;
+    if (isHolding === this.#holding.has(network)) return;
+    if (isHolding) this.#holding.add(network);
+    else this.#holding.delete(network);
+    this.#enqueueNetworks();
   }
 
   #configChanged(name: string): void {
@@ -305,85 +304,21 @@ export class World {
   }
 
   #watchAll(): Collections {
-    const { client, signal, log, namespace, clock = systemClock } = this.#options;
-    const base = { client, signal, log, clock };
-    const nameOf = (key: string): string => key.slice(key.indexOf('/') + 1);
     const soon = (): void => this.#enqueueNetworks(this.#soon);
-    const later = (): void => this.#enqueueNetworks(this.#later);
-    return {
-      networks: watchCollection({
-        ...base,
-        resource: kinds.MULTI_NIC_NETWORKS,
-        project: toNetworkView,
-        onChange: (key) => this.#networkChanged(key),
-      }),
-      hosts: watchCollection({
-        ...base,
-        resource: kinds.HOST_INTERFACES,
-        project: toHostView,
-        onChange: (key) => this.#hostChanged(key),
-      }),
-      nodes: watchCollection({
-        ...base,
-        resource: kinds.NODES,
-        project: toNodeView,
-        onChange: (key) => this.#nodeChanged(key),
-      }),
-      namespaces: watchCollection({
-        ...base,
-        resource: kinds.NAMESPACES,
-        project: toNamespaceView,
-        onChange: soon,
-      }),
-      ledgers: watchCollection({
-        ...base,
-        resource: kinds.CONFIG_MAPS,
-        namespace,
-        labelSelector: `${LEDGER_LABEL}=true`,
-        project: toLedgerView,
-        onChange: (key) => this.#ledgerChanged(key),
-      }),
-      cidrs: watchCollection({
-        ...base,
-        resource: kinds.CIDRS,
-        project: toCidrView,
-        onChange: (key) => this.#enqueue('network', key),
-      }),
-      pools: watchCollection({
-        ...base,
-        resource: { ...kinds.IP_POOLS, parse: kinds.parseNamed },
-        project: toPoolView,
-        onChange: (key) => this.#poolChanged(key),
-      }),
-      configs: watchCollection({
-        ...base,
-        resource: kinds.DAEMON_CONFIGS,
-        project: toConfigView,
-        onChange: (key) => this.#configChanged(key),
-      }),
-      daemonSets: watchCollection({
-        ...base,
-        resource: kinds.DAEMON_SETS,
-        namespace,
-        project: toDaemonSetView,
-        onChange: (key) => this.#enqueue('config', nameOf(key)),
-      }),
-      daemonPods: watchCollection({
-        ...base,
-        resource: kinds.PODS,
-        namespace,
-        labelSelector: DAEMON_POD_SELECTOR,
-        project: toDaemonPodView,
-        onChange: later,
-      }),
-      nads: watchCollection({
-        ...base,
-        resource: kinds.NET_ATTACH_DEFS,
-        labelSelector: `${GENERATED_LABEL}=true`,
-        project: toNadView,
-        onChange: (key) => this.#enqueue('network', nameOf(key)),
-      }),
-    };
+    const nameOf = (key: string): string => key.slice(key.indexOf('/') + 1);
+    return watchCollections(this.#options, {
+      networks: (key) => this.#networkChanged(key),
+      hosts: (key) => this.#hostChanged(key),
+      nodes: (key) => this.#nodeChanged(key),
+      namespaces: soon,
+      ledgers: (key) => this.#ledgerChanged(key),
+      cidrs: (key) => this.#cidrChanged(key),
+      pools: (key) => this.#poolChanged(key),
+      configs: (key) => this.#configChanged(key),
+      daemonSets: (key) => this.#enqueue('config', nameOf(key)),
+      daemonPods: () => this.#enqueueNetworks(this.#later),
+      nads: (key) => this.#enqueue('network', nameOf(key)),
+    });
   }
 }
 

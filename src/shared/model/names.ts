@@ -55,6 +55,8 @@ export const CONFIG_NAME = 'multi-nicd';
 export const DAEMON_SET_NAME = 'multi-nicd';
 export const LEASE_NAME = 'multi-nic-controller';
 export const LEDGER_NAME_PREFIX = 'multi-nic-ledger.';
+/** On ledgers, so that no other ConfigMap is watched. */
+export const LEDGER_LABEL = 'multinic.fms.io/ledger';
 /** Key of the ledger in its ConfigMap. */
 export const LEDGER_KEY = 'ledger.json';
 export const SRIOV_NAMESPACE = 'openshift-sriov-network-operator';
