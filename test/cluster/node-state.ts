@@ -6,13 +6,14 @@ import { runOn } from './machine.ts';
 /**
  * Links and addresses of the node itself, its routes and rules, named network namespaces, addresses
  * held by the default network, and the memory of the meta-plugin or Multus. The definitions that it
- * keeps for bad times are not counted.
+ * keeps for bad times are not counted, nor is whether a bridge has a carrier: it comes and goes with
+ * the pods of the primary network, some 10 s late.
  */
 const SCRIPT = `
 ip -o link show | sed -nE 's/^[0-9]+: ([^:@]+).*/link \\1/p'
 ip -o address show scope global | sed -nE 's/^[0-9]+: +([^ ]+) +inet6? ([^ ]+).*/address \\1 \\2/p'
-ip -4 route show table all | sed 's/^/route /'
-ip -6 route show table main | grep -v '^fe80' | sed 's/^/route6 /'
+ip -4 route show table all | sed 's/ linkdown//; s/^/route /'
+ip -6 route show table main | grep -v '^fe80' | sed 's/ linkdown//; s/^/route6 /'
 ip rule show | sed 's/^/rule /'
 memory='/var/lib/cni /var/lib/cni/test-meta /var/lib/cni/multus'
 for file in /run/netns/* /run/multi-nic/spool/* /var/lib/cni/networks/*/*.*.* \\
