@@ -127,6 +127,23 @@ if (requirement('daemon on the real kernel', netnsObstacle())) {
       await call('DEL', pod, config);
     });
 
+    test('whose link was given another MTU, MAC or state fail CHECK', async () => {
+      await node.start();
+      const pod = addPod();
+      const { result } = (await call('ADD', pod)).reply;
+      const config = { cniVersion: '1.1.0', prevResult: result };
+      expect((await call('CHECK', pod, config)).status).toBe(200);
+      const set = (...args: string[]) => node.world.ip(pod.netns, ['link', 'set', ...args]);
+      set('net1-0', 'mtu', '1300');
+      set('net1-1', 'address', '02:00:00:00:00:77');
+      set('net1-2', 'down');
+      const { detail } = (await call('CHECK', pod, config)).problem;
+      expect(detail).toContain('net1-0 has MTU 1300, not 1500');
+      expect(detail).toContain('net1-1 has MAC 02:00:00:00:00:77, not');
+      expect(detail).toContain('net1-2 is down');
+      await call('DEL', pod);
+    });
+
     test('whose interface name is taken get nothing', async () => {
       await node.start();
       const pod = addPod();

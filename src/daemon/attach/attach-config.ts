@@ -3,6 +3,8 @@
 import * as v from 'valibot';
 import { parseCniArgs } from '../../shared/model/cni/args.ts';
 import { readAttachConfig } from '../../shared/model/cni/attach-config.ts';
+import { type CniResult, parsePrevResult } from '../../shared/model/cni/result.ts';
+import { effectiveVersion } from '../../shared/model/cni/version.ts';
 import { CniRequest } from '../../shared/model/daemon-api.ts';
 import { DomainError } from '../../shared/model/errors.ts';
 import { canonicalCidr } from '../../shared/model/ip/cidr.ts';
@@ -63,6 +65,14 @@ export function parseIdentity(request: NodeRequest): AttachIdentity {
     podName: args.podName,
     digest: digestOf(request),
   };
+}
+
+/** The result that the runtime kept of the ADD, if it sent one. DomainError 'decode-failed'. */
+export function parsePrevious({ config }: NodeRequest): CniResult | undefined {
+  const { prevResult, cniVersion } = config;
+  if (prevResult === undefined || prevResult === null) return undefined;
+  const version = typeof cniVersion === 'string' ? cniVersion : undefined;
+  return parsePrevResult(prevResult, effectiveVersion(version));
 }
 
 function digestOf(request: NodeRequest): string {

@@ -1,12 +1,22 @@
-// CHECK: compares what the journal says of an attachment with what is in the pod. Reads only.
+// CHECK: compares what the journal says of an attachment with what is in the pod, and with the
+// result that the runtime kept. Reads only.
+import type { CniResult } from '../../shared/model/cni/result.ts';
 import { DomainError } from '../../shared/model/errors.ts';
 import type { NetnsHandle, PodLink, PodRoute } from '../hostnet/host-net.ts';
 import type { AttachedNic, Attachment } from '../journal/attachment.ts';
 import type { AttachIdentity } from './attach-config.ts';
+import { compareDevice, compareWithResult } from './check-result.ts';
 import type { AttachPorts } from './ports.ts';
 
-/** Throws 'check-failed' with every difference; 'netns-gone' if there is nothing to look at. */
-export function check(ports: AttachPorts, { key, netnsPath }: AttachIdentity): Attachment {
+/**
+ * Throws 'check-failed' with every difference; 'netns-gone' if there is nothing to look at.
+ * `result`: of the ADD, if the caller has it.
+ */
+export function check(
+  ports: AttachPorts,
+  { key, netnsPath }: AttachIdentity,
+  result?: CniResult,
+): Attachment {
   const attachment = ports.journal.find(key);
   if (attachment === undefined || attachment.state !== 'attached') {
     throw new DomainError(
@@ -18,7 +28,7 @@ export function check(ports: AttachPorts, { key, netnsPath }: AttachIdentity): A
   using netns = ports.hostNet.openNetns(netnsPath);
   const differences = [
     ...(netns.id === attachment.netnsId ? [] : ['the pod has another network namespace']),
-    ...compareLinks(attachment, netns),
+    ...compareLinks(attachment, netns, result),
     ...compareRoutes(attachment, netns),
   ];
   if (differences.length === 0) return attachment;
@@ -27,14 +37,27 @@ export function check(ports: AttachPorts, { key, netnsPath }: AttachIdentity): A
   });
 }
 
-function compareLinks(attachment: Attachment, netns: NetnsHandle): string[] {
+function compareLinks(
+  attachment: Attachment,
+  netns: NetnsHandle,
+  result: CniResult | undefined,
+): string[] {
   const links = new Map(netns.links().map((link) => [link.name, link]));
   return attachment.nics.flatMap((nic) => {
     const link = links.get(nic.name);
-    return link === undefined
-      ? [`interface ${nic.name} is missing`]
-      : compareLink({ nic, link, group: attachment.group });
+    return [
+      ...(link === undefined
+        ? [`interface ${nic.name} is missing`]
+        : compareLink({ nic, link, group: attachment.group })),
+      ...(result === undefined
+        ? compareWithJournal(nic, link)
+        : compareWithResult(nic, link, result)),
+    ];
   });
+}
+
+function compareWithJournal(nic: AttachedNic, link: PodLink | undefined): string[] {
+  return link === undefined ? [] : compareDevice(link, nic);
 }
 
 function compareLink(o: { nic: AttachedNic; link: PodLink; group: number }): string[] {

@@ -10,6 +10,7 @@ import {
   type NodeRequest,
   parseDemand,
   parseIdentity,
+  parsePrevious,
 } from './attach-config.ts';
 import { check } from './check.ts';
 import { collectUnlisted } from './collect.ts';
@@ -116,10 +117,12 @@ export class CniService {
         this.#refuseUnless('isRecovered');
         await ports.exclusive(identity.key.containerId, () => detach(ports, identity));
         return { reply: {} };
-      case 'CHECK':
+      case 'CHECK': {
         this.#refuseUnless('isRecovered');
-        await ports.exclusive(identity.key.containerId, async () => check(ports, identity));
+        const result = parsePrevious(request);
+        await ports.exclusive(identity.key.containerId, async () => check(ports, identity, result));
         return { reply: {} };
+      }
       case 'GC':
         this.#refuseUnless('isRecovered');
         await this.#collect(request);
