@@ -210,7 +210,7 @@ export function toHostInterface(name: string, nets: readonly string[]): Record<s
         interfaceName: `eth${index + 1}`,
         netAddress,
         hostIP: netAddress.replace(/\.0\/\d+$/, `.${10 + number}`),
-        pciAddress: `0000:0${index}:00.0`,
+        pciAddress: `0000:${index.toString(16).padStart(2, '0')}:00.0`,
       })),
     },
   };

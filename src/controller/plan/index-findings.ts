@@ -7,6 +7,7 @@ const INFORMING: ReadonlySet<Problem['kind']> = new Set(['block-excluded']);
 
 const REASONS: Readonly<Record<Problem['kind'], string>> = {
   'interface-indices-exhausted': 'InterfaceIndicesExhausted',
+  'too-many-net-addresses': 'TooManyNetAddresses',
   'host-indices-exhausted': 'HostIndicesExhausted',
   'host-block-zero': 'HostBlockZero',
   'index-conflict': 'IndexConflict',

@@ -1,6 +1,7 @@
 // Which interface index each net address has. Indices once given stay while a host has the net
 // address or an index in it; new ones are the lowest that are free (spec api 2.4, 2.7; W-24, W-25).
 import type { Cidr } from '../../shared/model/ip/cidr.ts';
+import { NET_ADDRESSES_MAX } from '../../shared/model/objects/network-rules.ts';
 import { createIndexCheck, type IndexCore, indexLast, takeFirstGap } from './index-core.ts';
 import { IndexSet } from './index-set.ts';
 import type { LedgerNet } from './ledger.ts';
@@ -98,12 +99,14 @@ export function assignInterfaces(
   const without: string[] = [];
   for (const netAddress of o.wanted) {
     if (known.has(netAddress) || o.blocked.has(netAddress)) continue;
-    const interfaceIndex = takeFirstGap(used, last, isUsable);
+    const isFull = nets.length >= NET_ADDRESSES_MAX;
+    const interfaceIndex = isFull ? undefined : takeFirstGap(used, last, isUsable);
     if (interfaceIndex === undefined) without.push(netAddress);
     else nets.push({ netAddress, interfaceIndex, hosts: new IndexSet() });
     known.add(netAddress);
   }
-  const problems: Problem[] =
-    without.length === 0 ? [] : [{ kind: 'interface-indices-exhausted', netAddresses: without }];
-  return { nets, problems };
+  if (without.length === 0) return { nets, problems: [] };
+  const isFull = nets.length >= NET_ADDRESSES_MAX;
+  const kind = isFull ? 'too-many-net-addresses' : 'interface-indices-exhausted';
+  return { nets, problems: [{ kind, netAddresses: without }] };
 }

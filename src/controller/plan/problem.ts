@@ -1,7 +1,10 @@
 // What planning found and cannot put right: facts first, the sentence is built last and only here.
 
+import { NET_ADDRESSES_MAX } from '../../shared/model/objects/network-rules.ts';
+
 export type Problem =
   | { readonly kind: 'interface-indices-exhausted'; readonly netAddresses: readonly string[] }
+  | { readonly kind: 'too-many-net-addresses'; readonly netAddresses: readonly string[] }
   | {
       readonly kind: 'host-indices-exhausted';
       readonly netAddress: string;
@@ -73,6 +76,13 @@ export function describeProblem(problem: Problem): string {
       return (
         `no interface index is left for ${nets}: list in masterNets those that are wanted, or ` +
         'make a new network with a greater interfaceBlock (it cannot be changed in this one)'
+      );
+    }
+    case 'too-many-net-addresses': {
+      const nets = listNames(problem.netAddresses);
+      return (
+        `a network can have ${NET_ADDRESSES_MAX} net addresses, so there is no room for ${nets}: ` +
+        'list in masterNets those that are wanted'
       );
     }
     case 'host-indices-exhausted':

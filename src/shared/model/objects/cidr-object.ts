@@ -4,6 +4,7 @@
 import * as v from 'valibot';
 import { admission, integer, text } from './admission.ts';
 import { ObjectMeta } from './meta.ts';
+import { NET_ADDRESSES_MAX } from './network-rules.ts';
 import {
   ADDRESS_OR_EMPTY_PATTERN,
   CIDR_OR_ADDRESS_PATTERN,
@@ -49,14 +50,17 @@ export const CidrConfig = v.looseObject({
   subnet: text(100, 'Pod subnet; empty in host-subnet mode.', { pattern: SUBNET_PATTERN }),
   masterNets: v.pipe(
     v.array(text(43, 'Net address.')),
-    admission({ description: 'Net addresses that take part; all when empty.', maxItems: 256 }),
+    admission({
+      description: 'Net addresses that take part; all when empty.',
+      maxItems: NET_ADDRESSES_MAX,
+    }),
   ),
   hostBlock: integer(0, 64, 'Bits that index hosts.'),
   interfaceBlock: integer(0, 64, 'Bits that index net addresses.'),
   excludeCIDRs: v.optional(
     v.pipe(
       v.array(text(43, 'Block or address.', { pattern: CIDR_OR_ADDRESS_PATTERN })),
-      admission({ description: 'Addresses that are never given to pods.', maxItems: 1024 }),
+      admission({ description: 'Addresses that are never given to pods.', maxItems: 4096 }),
     ),
   ),
   vlanMode: v.optional(text(16, 'l2 without routes, l3 or l3s with routes between hosts.')),
@@ -69,8 +73,8 @@ export const CidrObjectSpec = v.looseObject({
   cidr: v.pipe(
     v.array(CidrEntry),
     admission({
-      description: 'One entry per net address, in no particular order.',
-      maxItems: 1024,
+      description: 'One entry per net address and family, in no particular order.',
+      maxItems: 2 * NET_ADDRESSES_MAX,
     }),
   ),
 });

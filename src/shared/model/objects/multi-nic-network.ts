@@ -10,6 +10,7 @@ import {
   CNI_VERSIONS,
   ipamRules,
   masterNetRules,
+  NET_ADDRESSES_MAX,
   networkRules,
   pluginRules,
   specRules,
@@ -146,7 +147,7 @@ export const MultiNicNetworkStatus = v.looseObject({
   computeResults: v.optional(
     v.pipe(
       v.array(ComputeResult),
-      admission({ description: 'Hosts per net address.', maxItems: 1024 }),
+      admission({ description: 'Hosts per net address.', maxItems: NET_ADDRESSES_MAX }),
     ),
   ),
   discovery: v.optional(
@@ -179,7 +180,7 @@ export const MultiNicNetworkStatus = v.looseObject({
       v.array(InterfaceIndex),
       admission({
         description: 'Interface index per net address, given by the controller.',
-        maxItems: 1024,
+        maxItems: NET_ADDRESSES_MAX,
         'x-kubernetes-list-type': 'map',
         'x-kubernetes-list-map-keys': ['netAddress'],
       }),

@@ -33,6 +33,8 @@ export const VLAN_MODES = ['', 'l2', 'l3', 'l3s'] as const;
 export const BLOCK_BITS_MAX = 20;
 /** Bits that must be left for pods below subnet prefix, interfaceBlock and hostBlock. */
 export const POD_BITS_MIN = 2;
+/** Most net addresses of one network: its status lists them. */
+export const NET_ADDRESSES_MAX = 1024;
 /** Longest name of a network with pools: pools are found by a label with that name. */
 export const MANAGED_NAME_MAX = 63;
 
