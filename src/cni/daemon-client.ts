@@ -4,72 +4,61 @@
 
 import type { CNI_REQUEST_PATH } from '../shared/model/daemon-api.ts';
 import { DomainError } from '../shared/model/errors.ts';
+import { TooLongError } from './bounded-text.ts';
 import type { DaemonAnswer, DaemonClient } from './daemon-port.ts';
+import { type Exchange, NotSentError, TimedOutError } from './exchange.ts';
 
 /**
  * A literal, because the module that defines it costs 1 ms and is loaded while the daemon works.
  */
 const PATH: typeof CNI_REQUEST_PATH = '/v1/cni';
-/** CNI_REQUEST_BYTES_MAX, for the same reason; a test compares the two. */
+/** CNI_REQUEST_BYTES_MAX and CNI_REPLY_BYTES_MAX, for the same reason; a test compares them. */
 export const REQUEST_BYTES_MAX = 1024 * 1024;
+export const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 /** How often a full backlog (EAGAIN) is tried again, and how long the first pause is at most. */
 const BUSY_TRIES_MAX = 8;
 const BUSY_PAUSE_MS = 10;
 
-/** Errors of connect(2): the request cannot have been seen. */
-const CONNECT_ERRORS = new Set([
-  'ENOENT',
-  'ECONNREFUSED',
-  'EACCES',
-  'EPERM',
-  'EAGAIN',
-  'ENAMETOOLONG',
-  'ENOTDIR',
-  'ENOTSOCK',
-  'EPROTOTYPE',
-  'ELOOP',
-]);
+/** What the client is made of. `sleep` is a pause in ms. */
+export interface DaemonClientOptions {
+  readonly socketPath: string;
+  readonly exchange: Exchange;
+  readonly sleep?: (ms: number) => Promise<void>;
+}
 
-/** A client for the daemon that listens on this socket. `sleep` is a pause in ms. */
-export function createDaemonClient(
-  socketPath: string,
-  sleep: (ms: number) => Promise<void> = Bun.sleep,
-): DaemonClient {
+/** A client for the daemon that listens on this socket. */
+export function createDaemonClient({
+  socketPath,
+  exchange,
+  sleep = Bun.sleep,
+}: DaemonClientOptions): DaemonClient {
   return {
-    call: async (request, timeoutMs) => {
+    call: async (request, timeoutMs, meanwhile) => {
       const body = new TextEncoder().encode(JSON.stringify(request));
       if (body.length > REQUEST_BYTES_MAX) return tooLarge(body.length);
-      const signal = AbortSignal.timeout(timeoutMs);
+      const deadline = performance.now() + timeoutMs;
       for (let attempt = 1; ; attempt++) {
         try {
-          return await exchange(socketPath, body, signal);
+          const answer = await exchange({
+            socketPath,
+            path: PATH,
+            body,
+            timeoutMs: deadline - performance.now(),
+            answerBytesMax: ANSWER_BYTES_MAX,
+            meanwhile: () => Promise.all([import('./daemon-answer.ts'), meanwhile?.()]),
+          });
+          const { readAnswer } = await import('./daemon-answer.ts');
+          return readAnswer(answer);
         } catch (error) {
-          const full = codeOf(error) === 'EAGAIN' && attempt < BUSY_TRIES_MAX;
-          if (!full) return toFailure(error, { socketPath, timeoutMs });
+          const full = error instanceof NotSentError && error.code === 'EAGAIN';
+          if (!full || attempt === BUSY_TRIES_MAX) {
+            return toFailure(error, { socketPath, timeoutMs });
+          }
         }
         await sleep(Math.random() * BUSY_PAUSE_MS * 2 ** attempt);
       }
     },
   };
-}
-
-/** Sends the request once and reads the answer. Throws what fetch throws. */
-async function exchange(
-  socketPath: string,
-  body: Uint8Array<ArrayBuffer>,
-  signal: AbortSignal,
-): Promise<DaemonAnswer> {
-  const sent = fetch(`http://daemon${PATH}`, {
-    unix: socketPath,
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body,
-    signal,
-    redirect: 'manual',
-  });
-  // The daemon works meanwhile.
-  const [response, { readAnswer }] = await Promise.all([sent, import('./daemon-answer.ts')]);
-  return readAnswer(response);
 }
 
 function tooLarge(sizeBytes: number): DaemonAnswer {
@@ -81,13 +70,16 @@ function toFailure(
   error: unknown,
   o: { readonly socketPath: string; readonly timeoutMs: number },
 ): DaemonAnswer {
-  const code = codeOf(error);
-  const details = { socket: o.socketPath, reason: code };
-  if (code === 'TimeoutError') {
+  const details = { socket: o.socketPath, reason: reasonOf(error) };
+  if (error instanceof TimedOutError) {
     const message = `the multi-nic daemon did not answer within ${o.timeoutMs / 1000} s`;
     return { outcome: 'unknown', error: new DomainError('timeout', message, { details }) };
   }
-  const outcome = CONNECT_ERRORS.has(code) ? 'not-sent' : 'unknown';
+  if (error instanceof TooLongError) {
+    const message = `the answer of the multi-nic daemon has ${error.message}`;
+    return { outcome: 'unknown', error: new DomainError('reply-invalid', message) };
+  }
+  const outcome = error instanceof NotSentError ? 'not-sent' : 'unknown';
   // The words "post fail" are what operators of the original search for.
   const message =
     outcome === 'not-sent'
@@ -99,8 +91,8 @@ function toFailure(
   };
 }
 
-/** `code` of a system error, else its name: `TimeoutError` for a deadline. */
-function codeOf(error: unknown): string {
+/** `code` of a system error, else the words of the error. */
+function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
 }

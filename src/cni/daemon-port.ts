@@ -21,6 +21,11 @@ export type DaemonAnswer =
 export interface DaemonClient {
   /**
    * Never throws for anything the daemon or the socket does. `timeoutMs` bounds the whole exchange.
+   * `meanwhile` is called at most once, while the daemon works; it must not reject.
    */
-  call(request: CniRequest, timeoutMs: number): Promise<DaemonAnswer>;
+  call(
+    request: CniRequest,
+    timeoutMs: number,
+    meanwhile?: () => Promise<unknown>,
+  ): Promise<DaemonAnswer>;
 }

@@ -38,13 +38,13 @@ export interface Dispatch extends CniPorts {
   /**
    * Reads standard input to its end, or to some point behind the limit. Not called for VERSION.
    */
-  readonly stdin: (limitBytes: number) => Promise<Uint8Array>;
-  /** Prints to standard output, at most once; rejects if nobody reads it. */
-  readonly stdout: (text: string) => Promise<void>;
+  readonly stdin: (limitBytes: number) => Uint8Array;
+  /** Prints to standard output, at most once; throws if nobody reads it. */
+  readonly stdout: (text: string) => void;
   /** Prints one or more lines for people. */
   readonly stderr: (text: string) => void;
-  /** Whether the path is the network namespace that this process is in. Never rejects. */
-  readonly isOwnNetns: (path: string) => Promise<boolean>;
+  /** Whether the path is the network namespace that this process is in. Never throws. */
+  readonly isOwnNetns: (path: string) => boolean;
 }
 
 /** Bytes of the largest configuration that is read. */
@@ -72,7 +72,7 @@ export async function dispatch(o: Dispatch): Promise<number> {
     if (outcome.output !== '') await printOrTakeBack(o, outcome);
     return EXIT_OK;
   } catch (error) {
-    await printError(o, { error, progress });
+    printError(o, { error, progress });
     return EXIT_FAILED;
   }
 }
@@ -87,28 +87,26 @@ async function answer(o: Dispatch, progress: Progress): Promise<CniOutcome> {
   const { environment } = parsed;
   progress.command = environment.command;
   if (environment.command === 'VERSION') return { output: versionReply() };
-  const call = await readCall(o, { environment, progress });
+  const call = readCall(o, { environment, progress });
   const handler = handlerOf(o.program, environment.command);
   if (handler === undefined) throw new Error(`no handler for ${environment.command}`);
   return handler(call, o);
 }
 
 /** Steps 3 to 7 and 9: standard input, the configuration, the verb, its version, the namespace. */
-async function readCall(
+function readCall(
   o: Dispatch,
   { environment, progress }: { environment: CniEnvironment; progress: Progress },
-): Promise<CniCall> {
+): CniCall {
   const { command, netns, netnsOverride } = environment;
-  // Looked at meanwhile; judged last, but before anything is done. The reference judges after it
-  // has acted.
-  const lookingAtNetns = netns === '' ? Promise.resolve(false) : o.isOwnNetns(netns);
-  const config = parseRequestConfig(await readStdin(o));
+  const config = parseRequestConfig(readStdin(o));
   if (!config.ok) throw new CniFailure(config.error);
   const cniVersion = effectiveVersion(config.value.cniVersion);
   if (isSupported(cniVersion)) progress.cniVersion = cniVersion;
   const wrongCall = checkDispatch(command, cniVersion);
   if (wrongCall !== undefined) throw new CniFailure(wrongCall);
-  const isOwnNetns = await lookingAtNetns;
+  // Judged last, but before anything is done. The reference judges after it has acted.
+  const isOwnNetns = netns !== '' && o.isOwnNetns(netns);
   const wrongNetns = checkOwnNetns({ command, isOwnNetns, netnsOverride });
   if (wrongNetns !== undefined) throw new CniFailure(wrongNetns);
   const requestId = o.newRequestId();
@@ -117,9 +115,9 @@ async function readCall(
   return { environment, requestId, cniVersion, network, config: value };
 }
 
-async function readStdin(o: Dispatch): Promise<string> {
+function readStdin(o: Dispatch): string {
   try {
-    return decodeText(await o.stdin(STDIN_BYTES_MAX), STDIN_BYTES_MAX);
+    return decodeText(o.stdin(STDIN_BYTES_MAX), STDIN_BYTES_MAX);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new DomainError('io-failed', `error reading from stdin: ${reason}`, { cause: error });
@@ -147,22 +145,22 @@ function handlerOf(program: ProgramName, command: string): CniCommandHandler | u
  */
 async function printOrTakeBack(o: Dispatch, outcome: CniOutcome): Promise<void> {
   try {
-    await o.stdout(outcome.output);
+    o.stdout(outcome.output);
   } catch (error) {
     await outcome.takeBack?.();
     throw new DomainError('io-failed', 'the result cannot be printed', { cause: error });
   }
 }
 
-async function printError(
+function printError(
   o: Dispatch,
   { error, progress }: { error: unknown; progress: Progress },
-): Promise<void> {
+): void {
   const { command, requestId } = progress;
   const { CNI_CONTAINERID: containerId, CNI_IFNAME: ifName } = o.env;
   o.log.error('call failed', { command, requestId, containerId, ifName, error });
   try {
-    await o.stdout(JSON.stringify(toCniError(error, progress)));
+    o.stdout(JSON.stringify(toCniError(error, progress)));
   } catch (printing) {
     o.log.error('the error cannot be printed', { requestId, error: printing });
   }

@@ -3,7 +3,7 @@
 
 import type { CniRequest } from '../shared/model/daemon-api.ts';
 import { DomainError } from '../shared/model/errors.ts';
-import { type Libc, openLibc } from './libc.ts';
+import type { Libc } from './libc.ts';
 
 const DIRECTORY_MODE = 0o700;
 const PARENT_MODE = 0o755;
@@ -14,17 +14,23 @@ const FILE_MODE = 0o600;
  */
 const CONTAINER_ID_CHARS_MAX = 128;
 
+/** What to write where. `nowMs` is the wall clock. */
+export interface SpoolEntry {
+  readonly directory: string;
+  readonly request: CniRequest;
+  readonly nowMs: number;
+}
+
 /**
  * Writes `<containerId>-<ifName>-<random>.json`: the request with `spooledAt` (RFC 3339). Returns
  * its path. Throws a DomainError 'io-failed', also when the directory belongs to somebody else.
  */
-export function writeSpoolFile(directory: string, request: CniRequest, nowMs: number): string {
+export function writeSpoolFile(libc: Libc, { directory, request, nowMs }: SpoolEntry): string {
   const random = crypto.randomUUID().replaceAll('-', '').slice(0, 12);
   const containerId = request.containerId.slice(0, CONTAINER_ID_CHARS_MAX);
   const name = `${containerId}-${request.ifName}-${random}.json`;
   const entry = { ...request, spooledAt: new Date(nowMs).toISOString() };
   const bytes = new TextEncoder().encode(JSON.stringify(entry));
-  const libc = openLibc();
   const descriptor = openPrivateDirectory(libc, directory);
   try {
     writeByRename(libc, descriptor, name, bytes);

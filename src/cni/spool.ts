@@ -2,6 +2,7 @@
 // can enter. The daemon works the files off; until then the addresses stay taken.
 
 import type { CniRequest } from '../shared/model/daemon-api.ts';
+import type { Libc } from './libc.ts';
 
 /** Keeps requests for a daemon that cannot take them now. */
 export interface Spool {
@@ -12,12 +13,12 @@ export interface Spool {
   record(request: CniRequest): Promise<string>;
 }
 
-/** A spool in this directory, which is made when it is needed. `now` is the wall clock in ms. */
-export function createSpool(directory: string, now: () => number = Date.now): Spool {
+/** A spool in this directory, which is made when it is needed. */
+export function createSpool(libc: Libc, directory: string): Spool {
   return {
     record: async (request) => {
       const { writeSpoolFile } = await import('./spool-file.ts');
-      return writeSpoolFile(directory, request, now());
+      return writeSpoolFile(libc, { directory, request, nowMs: Date.now() });
     },
   };
 }

@@ -252,7 +252,9 @@ describe('ADD whose effects are not known', () => {
 
   test('a result that nobody can be given is undone', async () => {
     await using daemon = startAttachingDaemon(1);
-    const stdout = () => Promise.reject(new Error('EPIPE'));
+    const stdout = () => {
+      throw new Error('EPIPE');
+    };
     const { exitCode, document } = await call({ daemon: daemon.socketPath, over: { stdout } });
     expect(exitCode).toBe(1);
     expect(document).toBeUndefined();

@@ -34,12 +34,12 @@ describe('the executable', () => {
     expect(code).not.toMatch(/\brequire\(["']/);
   });
 
-  test('uses of Bun only bun:ffi, and loads it, the core and the answer schemas late', () => {
+  test('uses of Bun only bun:ffi, and loads the core and the answer schemas late', () => {
     const bun = imported.filter((path) => path.startsWith('bun'));
     expect(new Set(bun)).toEqual(new Set(['bun:ffi']));
     const eager = eagerFiles('src/cni/main.ts');
     expect(eager).toContain('src/cni/dispatch.ts');
-    expect(eager).not.toContain('src/cni/libc.ts');
+    expect(eager).not.toContain('src/cni/spool-file.ts');
     expect(eager.filter((path) => path.startsWith('core-wasm/'))).toEqual([]);
     expect(eager).not.toContain('src/shared/model/daemon-api.ts');
     expect(eager).not.toContain('src/shared/model/cni/result.ts');

@@ -3,9 +3,11 @@ import { loadCore } from '../../core-wasm/index.ts';
 import { createDaemonClient } from '../../src/cni/daemon-client.ts';
 import type { DaemonClient } from '../../src/cni/daemon-port.ts';
 import { type Dispatch, dispatch } from '../../src/cni/dispatch.ts';
+import { openLibc } from '../../src/cni/libc.ts';
 import { createSpool, type Spool } from '../../src/cni/spool.ts';
 import type { Timeouts } from '../../src/cni/timeouts.ts';
 import { createLogger } from '../../src/shared/platform/log.ts';
+import { fetchExchange } from './fetch-exchange.ts';
 
 /** What a call printed and how it ended. */
 export interface Called {
@@ -36,6 +38,8 @@ const TIMEOUTS: Timeouts = {
   STATUS: 5000,
   GC: 5000,
 };
+
+const libc = openLibc();
 
 /** The environment of a call that is in order. */
 export const GOOD_ENV = {
@@ -76,14 +80,14 @@ export async function call(o: CallOptions = {}): Promise<Called> {
     program: 'multi-nic',
     version: '2.0.0-test',
     env: { ...GOOD_ENV, ...o.env },
-    stdin: () => Promise.resolve(toBytes(o.stdin ?? configText())),
-    stdout: (text) => Promise.resolve(void printed.push(text)),
+    stdin: () => toBytes(o.stdin ?? configText()),
+    stdout: (text) => void printed.push(text),
     stderr: (text) => void stderr.push(text),
-    daemon: typeof daemon === 'string' ? createDaemonClient(daemon) : daemon,
-    spool: typeof spool === 'string' ? createSpool(spool) : spool,
+    daemon: typeof daemon === 'string' ? testClient(daemon) : daemon,
+    spool: typeof spool === 'string' ? createSpool(libc, spool) : spool,
     timeoutsMs: { ...TIMEOUTS, ...o.timeoutsMs },
     loadCore,
-    isOwnNetns: () => Promise.resolve(false),
+    isOwnNetns: () => false,
     log: createLogger({ component: 'multi-nic', write: (line) => void stderr.push(line) }),
     newRequestId: () => crypto.randomUUID(),
     ...o.over,
@@ -91,6 +95,11 @@ export async function call(o: CallOptions = {}): Promise<Called> {
   if (printed.length > 1) throw new Error(`printed ${printed.length} times: ${printed.join('|')}`);
   const stdout = printed.join('');
   return { exitCode, stdout, stderr, document: stdout === '' ? undefined : JSON.parse(stdout) };
+}
+
+/** The executable's client, over an exchange that lets a daemon in this thread answer. */
+export function testClient(socketPath: string): DaemonClient {
+  return createDaemonClient({ socketPath, exchange: fetchExchange });
 }
 
 /** Text as bytes; bytes as they are. */

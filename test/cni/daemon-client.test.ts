@@ -1,13 +1,26 @@
-// The socket itself: what each way of failing says about the effects of a request.
+// The socket itself: what each way of failing says about the effects of a request. The client of the
+// executable and the one of the other tests keep the same contract.
 import { dlopen } from 'bun:ffi';
 import { describe, expect, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDaemonClient, REQUEST_BYTES_MAX } from '../../src/cni/daemon-client.ts';
-import { CNI_REQUEST_BYTES_MAX, type CniRequest } from '../../src/shared/model/daemon-api.ts';
-import { isDomainError } from '../../src/shared/model/errors.ts';
-import { startStubDaemon } from './stub-daemon.ts';
+import {
+  ANSWER_BYTES_MAX,
+  createDaemonClient,
+  REQUEST_BYTES_MAX,
+} from '../../src/cni/daemon-client.ts';
+import { createHttpExchange } from '../../src/cni/http-exchange.ts';
+import { openLibc } from '../../src/cni/libc.ts';
+import {
+  CNI_REPLY_BYTES_MAX,
+  CNI_REQUEST_BYTES_MAX,
+  type CniRequest,
+} from '../../src/shared/model/daemon-api.ts';
+import { testClient } from './call.ts';
+import { type ClientCall, type Summary, summarise } from './client-worker.ts';
+import { fetchExchange } from './fetch-exchange.ts';
+import { problem, startStubDaemon } from './stub-daemon.ts';
 
 const request: CniRequest = {
   requestId: 'r-1',
@@ -26,89 +39,200 @@ function folder(): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** A socket whose server writes `answer` to whoever has asked, and hangs up. */
-function rawServer(path: string, answer: string): Disposable {
-  const server = Bun.listen({
-    unix: path,
-    socket: {
-      data: (socket) => {
-        socket.end(answer);
-      },
-    },
-  });
+/** A socket whose server does this with whoever has asked. */
+function rawServer(path: string, serve: (socket: Bun.Socket<undefined>) => unknown): Disposable {
+  const server = Bun.listen({ unix: path, socket: { data: (socket) => void serve(socket) } });
   return { [Symbol.dispose]: () => server.stop(true) };
 }
 
-describe('a daemon that never saw the request', () => {
-  test('no socket, no folder, no right name', async () => {
-    using dir = folder();
-    for (const name of ['no.sock', 'no/no.sock', `${'x'.repeat(200)}.sock`]) {
-      const answer = await createDaemonClient(join(dir.path, name)).call(request, 1000);
-      expect(answer.outcome).toBe('not-sent');
-      expect(answer.outcome === 'not-sent' && answer.error.kind).toBe('daemon-unreachable');
-    }
-  });
+/** The executable's client in a thread of its own, and the one of the other tests. */
+const clients: [string, (call: ClientCall) => Promise<Summary>][] = [
+  ['the client of the executable', inThread],
+  [
+    'the client of the tests',
+    async ({ socketPath, request: asked, timeoutMs }) =>
+      summarise(await testClient(socketPath).call(asked, timeoutMs)),
+  ],
+];
 
-  test('a path that is no socket', async () => {
-    using dir = folder();
-    writeFileSync(join(dir.path, 'file'), '');
-    mkdirSync(join(dir.path, 'dir'));
-    symlinkSync('loop', join(dir.path, 'loop'));
-    for (const name of ['file', 'dir', 'loop', 'file/below']) {
-      const answer = await createDaemonClient(join(dir.path, name)).call(request, 1000);
-      expect([name, answer.outcome]).toEqual([name, 'not-sent']);
-    }
-  });
+const thread = new Worker(new URL('client-worker.ts', import.meta.url));
+thread.unref();
 
-  test('a socket that a killed daemon left behind', async () => {
-    using dir = folder();
-    const path = join(dir.path, 'd.sock');
-    const script = `Bun.listen({ unix: ${JSON.stringify(path)}, socket: { data() {} } });
-      process.kill(process.pid, 'SIGKILL')`;
-    Bun.spawnSync([process.execPath, '-e', script], { timeout: 10_000 });
-    const answer = await createDaemonClient(path).call(request, 1000);
-    expect(answer.outcome).toBe('not-sent');
-  });
-});
+function inThread(call: ClientCall): Promise<Summary> {
+  const { promise, resolve, reject } = Promise.withResolvers<Summary>();
+  thread.onmessage = ({ data }) => resolve(data);
+  thread.onerror = ({ message }) => reject(new Error(message));
+  thread.postMessage(call);
+  return promise;
+}
 
-describe('a daemon whose answer does not come through', () => {
-  const answers: [string, string][] = [
-    ['it hangs up', ''],
-    ['it speaks another protocol', 'SSH-2.0-OpenSSH\r\n\r\n'],
-    ['it breaks off in the head', 'HTTP/1.1 200 OK\r\ncontent-le'],
-    ['it breaks off in the body', 'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"result'],
-  ];
-  for (const [what, raw] of answers) {
-    test(`${what}: the effects are not known`, async () => {
+const REPLY = '{"families":[4]}';
+const HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n';
+
+for (const [name, callClient] of clients) {
+  const ask = (socketPath: string, timeoutMs = 5000): Promise<Summary> =>
+    callClient({ socketPath, request, timeoutMs });
+
+  describe(`${name}: a daemon that never saw the request`, () => {
+    test('no socket, no folder, no right name', async () => {
+      using dir = folder();
+      for (const file of ['no.sock', 'no/no.sock', `${'x'.repeat(200)}.sock`]) {
+        const answer = await ask(join(dir.path, file));
+        expect(answer).toMatchObject({ outcome: 'not-sent', kind: 'daemon-unreachable' });
+      }
+    });
+
+    test('a path that is no socket', async () => {
+      using dir = folder();
+      writeFileSync(join(dir.path, 'file'), '');
+      mkdirSync(join(dir.path, 'dir'));
+      symlinkSync('loop', join(dir.path, 'loop'));
+      for (const file of ['file', 'dir', 'loop', 'file/below']) {
+        const answer = await ask(join(dir.path, file));
+        expect([file, answer.outcome]).toEqual([file, 'not-sent']);
+      }
+    });
+
+    test('a socket that a killed daemon left behind', async () => {
       using dir = folder();
       const path = join(dir.path, 'd.sock');
-      using _server = rawServer(path, raw);
-      const answer = await createDaemonClient(path).call(request, 2000);
-      expect(answer.outcome).toBe('unknown');
-      expect(answer.outcome === 'unknown' && isDomainError(answer.error)).toBe(true);
+      const script = `Bun.listen({ unix: ${JSON.stringify(path)}, socket: { data() {} } });
+      process.kill(process.pid, 'SIGKILL')`;
+      Bun.spawnSync([process.execPath, '-e', script], { timeout: 10_000 });
+      expect(await ask(path)).toMatchObject({
+        outcome: 'not-sent',
+        details: { reason: 'ECONNREFUSED' },
+      });
     });
-  }
+  });
+
+  describe(`${name}: a daemon that answers`, () => {
+    test('with a reply, a refusal, or nonsense', async () => {
+      let answer = Response.json({ families: [4] });
+      await using daemon = startStubDaemon(() => answer);
+      expect(await ask(daemon.socketPath)).toEqual({ outcome: 'done', reply: { families: [4] } });
+      answer = problem('pool-exhausted');
+      expect(await ask(daemon.socketPath)).toMatchObject({
+        outcome: 'refused',
+        kind: 'pool-exhausted',
+      });
+      answer = new Response('upgrade me', { status: 426 });
+      expect(await ask(daemon.socketPath)).toMatchObject({
+        outcome: 'unknown',
+        kind: 'reply-invalid',
+        details: { status: 426, body: 'upgrade me' },
+      });
+      expect(daemon.requests).toEqual([request, request, request]);
+    });
+
+    test('in more pieces than there are lines', async () => {
+      using dir = folder();
+      const path = join(dir.path, 'd.sock');
+      const whole = `${HEAD}content-length: ${REPLY.length}\r\n\r\n${REPLY}`;
+      using _server = rawServer(path, async (socket) => {
+        for (const character of whole) {
+          socket.write(character);
+          await Bun.sleep(0);
+        }
+      });
+      expect(await ask(path)).toEqual({ outcome: 'done', reply: { families: [4] } });
+    });
+
+    test('without a length, by closing behind the body', async () => {
+      using dir = folder();
+      const path = join(dir.path, 'd.sock');
+      using _server = rawServer(path, (socket) => socket.end(`${HEAD}\r\n${REPLY}`));
+      expect(await ask(path)).toEqual({ outcome: 'done', reply: { families: [4] } });
+    });
+
+    test('a request that is larger than a socket takes at once', async () => {
+      const received: number[] = [];
+      await using daemon = startStubDaemon(({ config }) => {
+        received.push(String(config.filler).length);
+        return Response.json({});
+      });
+      const large = { ...request, config: { ...request.config, filler: 'x'.repeat(900_000) } };
+      const { socketPath } = daemon;
+      const answer = await callClient({ socketPath, request: large, timeoutMs: 5000 });
+      expect(answer.outcome).toBe('done');
+      expect(received).toEqual([900_000]);
+    });
+
+    test('with megabytes, but not with too many', async () => {
+      let size = ANSWER_BYTES_MAX - 100;
+      await using daemon = startStubDaemon(() => Response.json({ filler: 'x'.repeat(size) }));
+      expect((await ask(daemon.socketPath)).outcome).toBe('done');
+      size = ANSWER_BYTES_MAX;
+      expect(await ask(daemon.socketPath)).toMatchObject({
+        outcome: 'unknown',
+        kind: 'reply-invalid',
+        message: expect.stringContaining(`more than ${ANSWER_BYTES_MAX} bytes`),
+      });
+    });
+  });
+
+  describe(`${name}: a daemon whose answer does not come through`, () => {
+    const answers: [string, string][] = [
+      ['it hangs up', ''],
+      ['it speaks another protocol', 'SSH-2.0-OpenSSH\r\n\r\n'],
+      ['it breaks off in the head', 'HTTP/1.1 200 OK\r\ncontent-le'],
+      ['it breaks off in the body', 'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"result'],
+    ];
+    for (const [what, raw] of answers) {
+      test(`${what}: the effects are not known`, async () => {
+        using dir = folder();
+        const path = join(dir.path, 'd.sock');
+        using _server = rawServer(path, (socket) => socket.end(raw));
+        expect(await ask(path)).toMatchObject({ outcome: 'unknown', kind: 'daemon-unreachable' });
+      });
+    }
+
+    test('it is silent: the time is up', async () => {
+      using dir = folder();
+      const path = join(dir.path, 'd.sock');
+      using _server = rawServer(path, () => undefined);
+      expect(await ask(path, 50)).toMatchObject({ outcome: 'unknown', kind: 'timeout' });
+    });
+
+    test('it stops in the middle: the time is up', async () => {
+      using dir = folder();
+      const path = join(dir.path, 'd.sock');
+      using _server = rawServer(path, (socket) =>
+        socket.write(`${HEAD}content-length: 9\r\n\r\n{`),
+      );
+      expect(await ask(path, 50)).toMatchObject({ outcome: 'unknown', kind: 'timeout' });
+    });
+  });
+}
+
+test('a head without an end is not read for ever', async () => {
+  using dir = folder();
+  const path = join(dir.path, 'd.sock');
+  using _server = rawServer(path, (socket) => socket.end(`${HEAD}x: ${'y'.repeat(20_000)}`));
+  const answer = await inThread({ socketPath: path, request, timeoutMs: 5000 });
+  expect(answer).toMatchObject({ outcome: 'unknown', kind: 'reply-invalid' });
 });
 
-test('a proxy in the environment does not matter', async () => {
-  await using daemon = startStubDaemon(() => Response.json({}));
-  const proxies = { http_proxy: 'http://127.0.0.1:1', HTTP_PROXY: 'http://127.0.0.1:1' };
-  const script = `
-    const { createDaemonClient } = await import(${JSON.stringify(clientPath)});
-    const answer = await createDaemonClient(${JSON.stringify(daemon.socketPath)})
-      .call(${JSON.stringify(request)}, 2000);
-    console.log(answer.outcome);`;
-  const child = Bun.spawn([process.execPath, '-e', script], {
-    env: { ...process.env, ...proxies, ALL_PROXY: 'http://127.0.0.1:1' },
-    stdout: 'pipe',
+test('an encoding that nobody asked for is not guessed at', async () => {
+  using dir = folder();
+  const path = join(dir.path, 'd.sock');
+  const chunked = `${HEAD}transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`;
+  using _server = rawServer(path, (socket) => socket.end(chunked));
+  const answer = await inThread({ socketPath: path, request, timeoutMs: 5000 });
+  expect(answer).toMatchObject({
+    outcome: 'unknown',
+    details: { reason: 'the answer is encoded' },
   });
-  expect((await new Response(child.stdout).text()).trim()).toBe('done');
+});
+
+test('the limits are those of the daemon', () => {
+  expect(REQUEST_BYTES_MAX).toBe(CNI_REQUEST_BYTES_MAX);
+  expect(ANSWER_BYTES_MAX).toBe(CNI_REPLY_BYTES_MAX);
 });
 
 test('a request that the daemon would refuse for its size is not sent', async () => {
-  expect(REQUEST_BYTES_MAX).toBe(CNI_REQUEST_BYTES_MAX);
   await using daemon = startStubDaemon(() => Response.json({}));
-  const client = createDaemonClient(daemon.socketPath);
+  const client = testClient(daemon.socketPath);
   const answer = await client.call({ ...request, args: 'x'.repeat(REQUEST_BYTES_MAX) }, 1000);
   expect(answer).toMatchObject({ outcome: 'refused', error: { kind: 'invalid-config' } });
   expect(daemon.requests).toEqual([]);
@@ -121,13 +245,18 @@ test('a daemon that is overrun is asked again until it takes the request', async
   await full.fill();
   const pausesMs: number[] = [];
   await using daemon = startStubDaemon(() => Response.json({}));
-  const answer = await createDaemonClient(path, async (ms) => {
-    pausesMs.push(ms);
-    if (pausesMs.length < 3) return;
-    full.close();
-    rmSync(path);
-    symlinkSync(daemon.socketPath, path);
-  }).call(request, 10_000);
+  const client = createDaemonClient({
+    socketPath: path,
+    exchange: fetchExchange,
+    sleep: async (ms) => {
+      pausesMs.push(ms);
+      if (pausesMs.length < 3) return;
+      full.close();
+      rmSync(path);
+      symlinkSync(daemon.socketPath, path);
+    },
+  });
+  const answer = await client.call(request, 10_000);
   expect(answer.outcome).toBe('done');
   expect(pausesMs).toHaveLength(3);
   expect(Math.max(...pausesMs)).toBeLessThan(100);
@@ -139,10 +268,12 @@ test('a daemon that stays overrun was never asked', async () => {
   const full = new FullSocket(path);
   await full.fill();
   let pauses = 0;
-  const answer = await createDaemonClient(path, () => Promise.resolve(void pauses++)).call(
-    request,
-    10_000,
-  );
+  const client = createDaemonClient({
+    socketPath: path,
+    exchange: createHttpExchange(openLibc()),
+    sleep: () => Promise.resolve(void pauses++),
+  });
+  const answer = await client.call(request, 10_000);
   full.close();
   expect(answer).toMatchObject({ outcome: 'not-sent', error: { kind: 'daemon-unreachable' } });
   expect(pauses).toBe(7);
@@ -179,5 +310,3 @@ class FullSocket {
     this.#libc.symbols.close(this.#fd);
   }
 }
-
-const clientPath = join(import.meta.dir, '../../src/cni/daemon-client.ts');

@@ -16,10 +16,10 @@ describe('dispatch', () => {
         env: { ...nothing, ...row.env },
         daemon: unreachable,
         over: {
-          isOwnNetns: () => Promise.resolve(row.ownNetns === true),
+          isOwnNetns: () => row.ownNetns === true,
           stdin: () => {
             if (row.stdin === null) throw new Error('standard input was read');
-            return Promise.resolve(toBytes(row.stdin));
+            return toBytes(row.stdin);
           },
         },
       });
@@ -28,7 +28,7 @@ describe('dispatch', () => {
   }
 
   test('P-19: what reading standard input says is in the error', async () => {
-    const stdin = () => Promise.reject(new Error('banana'));
+    const stdin = () => fail('banana');
     const { document, exitCode } = await call({ over: { stdin }, daemon: unreachable });
     expect(document).toMatchObject({ code: 5, msg: 'error reading from stdin: banana' });
     expect(exitCode).toBe(1);
@@ -58,7 +58,7 @@ describe('dispatch', () => {
   });
 
   test('CNI_NETNS_OVERRIDE switches the namespace check off', async () => {
-    const over = { isOwnNetns: () => Promise.resolve(true) };
+    const over = { isOwnNetns: () => true };
     for (const [value, code] of [
       ['1', 11],
       ['TRUE', 11],
@@ -73,7 +73,7 @@ describe('dispatch', () => {
 
   test('CHECK in the own namespace is not refused for that', async () => {
     const { document } = await call({
-      over: { isOwnNetns: () => Promise.resolve(true) },
+      over: { isOwnNetns: () => true },
       env: { CNI_COMMAND: 'CHECK' },
       stdin: '{"cniVersion":"1.1.0","name":"a","plugin":{"type":"ipvlan"},"prevResult":{}}',
     });

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openLibc } from '../../src/cni/libc.ts';
 import { writeSpoolFile } from '../../src/cni/spool-file.ts';
 import type { CniRequest } from '../../src/shared/model/daemon-api.ts';
 
@@ -32,13 +33,17 @@ function folder(): { path: string } & Disposable {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
+const libc = openLibc();
+const write = (directory: string, entry: CniRequest, nowMs = 0): string =>
+  writeSpoolFile(libc, { directory, request: entry, nowMs });
+
 const modeOf = (path: string): number => statSync(path).mode & 0o7777;
 
 describe('writeSpoolFile', () => {
   test('makes the directory and its parent', () => {
     using dir = folder();
     const path = join(dir.path, 'multi-nic', 'spool');
-    const file = writeSpoolFile(path, request, 0);
+    const file = write(path, request);
     expect(modeOf(path)).toBe(0o700);
     expect(modeOf(file)).toBe(0o600);
     expect(readdirSync(path)).toHaveLength(1);
@@ -46,7 +51,7 @@ describe('writeSpoolFile', () => {
 
   test('writes the request and when it was recorded', async () => {
     using dir = folder();
-    const file = writeSpoolFile(join(dir.path, 's'), request, Date.UTC(2026, 0, 2, 3, 4, 5, 6));
+    const file = write(join(dir.path, 's'), request, Date.UTC(2026, 0, 2, 3, 4, 5, 6));
     expect(await Bun.file(file).json()).toEqual({
       ...request,
       spooledAt: '2026-01-02T03:04:05.006Z',
@@ -56,7 +61,7 @@ describe('writeSpoolFile', () => {
   test('writes requests of 1 MiB and names that are long', async () => {
     using dir = folder();
     const large = { ...request, containerId: 'c'.repeat(4000), args: 'ä'.repeat(500_000) };
-    const file = writeSpoolFile(join(dir.path, 's'), large, 0);
+    const file = write(join(dir.path, 's'), large);
     expect(await Bun.file(file).json()).toMatchObject({ containerId: large.containerId });
     expect((await Bun.file(file).json()).args).toBe(large.args);
   });
@@ -65,7 +70,7 @@ describe('writeSpoolFile', () => {
     using dir = folder();
     mkdirSync(join(dir.path, 's'));
     chmodSync(join(dir.path, 's'), 0o755);
-    writeSpoolFile(join(dir.path, 's'), request, 0);
+    write(join(dir.path, 's'), request);
     expect(modeOf(join(dir.path, 's'))).toBe(0o700);
   });
 
@@ -74,17 +79,17 @@ describe('writeSpoolFile', () => {
     const path = join(dir.path, 's');
     const odd = { ...request, containerId: '' };
     // A name with a slash cannot be made: the file is refused before anything is left.
-    expect(() => writeSpoolFile(path, { ...odd, ifName: 'a/b' }, 0)).toThrow('open');
+    expect(() => write(path, { ...odd, ifName: 'a/b' })).toThrow('open');
     expect(readdirSync(path)).toEqual([]);
   });
 
   test('closes its descriptors', () => {
     using dir = folder();
     const count = (): number => readdirSync('/proc/self/fd').length;
-    writeSpoolFile(join(dir.path, 's'), request, 0);
+    write(join(dir.path, 's'), request);
     const before = count();
-    for (let i = 0; i < 20; i++) writeSpoolFile(join(dir.path, 's'), request, 0);
-    expect(() => writeSpoolFile(join(dir.path, 's'), { ...request, ifName: 'a/b' }, 0)).toThrow();
+    for (let i = 0; i < 20; i++) write(join(dir.path, 's'), request);
+    expect(() => write(join(dir.path, 's'), { ...request, ifName: 'a/b' })).toThrow();
     expect(count()).toBe(before);
   });
 });
@@ -107,13 +112,13 @@ describe('writeSpoolFile refuses', () => {
       using dir = folder();
       const path = join(dir.path, 's');
       prepare(path);
-      expect(() => writeSpoolFile(path, request, 0)).toThrow(says);
+      expect(() => write(path, request)).toThrow(says);
     });
   }
 
   test('a path whose parent has no parent', () => {
     using dir = folder();
-    expect(() => writeSpoolFile(join(dir.path, 'a', 'b', 'c'), request, 0)).toThrow('open');
+    expect(() => write(join(dir.path, 'a', 'b', 'c'), request)).toThrow('open');
   });
 
   test('a directory of another user', () => {
@@ -122,11 +127,11 @@ describe('writeSpoolFile refuses', () => {
     mkdirSync(path);
     if (process.geteuid?.() === 0) {
       chownSync(path, 4242, 4242);
-      expect(() => writeSpoolFile(path, request, 0)).toThrow('belongs to another user');
+      expect(() => write(path, request)).toThrow('belongs to another user');
       expect(readdirSync(path)).toEqual([]);
     } else {
       // Unprivileged, the nearest directory of another user is the root's own.
-      expect(() => writeSpoolFile('/usr', request, 0)).toThrow('belongs to another user');
+      expect(() => write('/usr', request)).toThrow('belongs to another user');
     }
   });
 });

@@ -15,16 +15,17 @@ export async function add(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   if (tooLong !== undefined) throw new CniFailure(tooLong);
   const request = toRequest(call, { command: 'ADD', config });
   await refuseBadPrevResult(call, request);
-  const asked = ports.daemon.call(request, ports.timeoutsMs.ADD);
-  // The daemon works meanwhile. Should this fail, it is thrown where the check is needed, or never.
-  const loading = loadCheck(ports);
-  loading.catch(() => undefined);
-  const answer = await asked;
+  let loading: ReturnType<typeof loadCheck> | undefined;
+  const answer = await ports.daemon.call(request, ports.timeoutsMs.ADD, () => {
+    loading = loadCheck(ports);
+    // Should this fail, it is thrown where the check is needed, or never.
+    return loading.catch(() => undefined);
+  });
   if (answer.outcome === 'not-sent') throw adviseOnDaemon(answer.error);
   if (answer.outcome === 'refused') throw answer.error;
   if (answer.outcome === 'unknown') throw await undone(answer.error, request, ports);
   try {
-    const { toPrintedResult, core } = await loading;
+    const { toPrintedResult, core } = await (loading ?? loadCheck(ports));
     const printed = toPrintedResult(core, { call, request, reply: answer.reply });
     return { output: JSON.stringify(printed), takeBack: () => undo(request, ports) };
   } catch (error) {

@@ -1,0 +1,167 @@
+// One HTTP exchange over the daemon's socket, without the event loop (libc.ts says why): the
+// request is sent, something else is done while the daemon works, and then the answer is read to
+// its end. Understands what a server sends that knows the length of its answer or closes behind it
+// (RFC 9112 section 6.3); a chunked answer is none of ours.
+
+import { TooLongError } from './bounded-text.ts';
+import { type Exchange, type HttpAnswer, NotSentError, TimedOutError } from './exchange.ts';
+import { type Libc, SystemError } from './libc.ts';
+
+/** Bytes of the longest status line and headers. */
+const HEAD_BYTES_MAX = 16_384;
+/** A larger buffer at once would bring on a collection of garbage, 1 ms. */
+const BUFFER_BYTES = 4096;
+
+const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: |\r\n)/;
+const CONTENT_LENGTH = /^content-length:[ \t]*(\d{1,15})[ \t]*$/im;
+const CONTENT_TYPE = /^content-type:[ \t]*([^;\r\n]*?)[ \t]*(?:;.*)?$/im;
+const TRANSFER_ENCODING = /^transfer-encoding:/im;
+
+/** The answer is not HTTP as we understand it, or the connection broke. */
+class BrokenAnswerError extends Error {}
+
+/** Exchanges over this C library. */
+export function createHttpExchange(libc: Libc): Exchange {
+  return async (o) => {
+    const deadline = performance.now() + o.timeoutMs;
+    using connection = new Connection(libc, { path: o.socketPath, deadline });
+    connection.send(toMessage(o.path, o.body));
+    await o.meanwhile();
+    return connection.receive(o.answerBytesMax);
+  };
+}
+
+function toMessage(path: string, body: Uint8Array): Uint8Array {
+  const head = new TextEncoder().encode(
+    `POST ${path} HTTP/1.1\r\nhost: daemon\r\nconnection: close\r\n` +
+      `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`,
+  );
+  const message = new Uint8Array(head.length + body.length);
+  message.set(head);
+  message.set(body, head.length);
+  return message;
+}
+
+/** A socket with a point in time at which everything on it has to be over. */
+class Connection implements Disposable {
+  readonly #libc: Libc;
+  readonly #path: string;
+  readonly #deadline: number;
+  readonly #fd: number;
+
+  constructor(libc: Libc, o: { readonly path: string; readonly deadline: number }) {
+    this.#libc = libc;
+    this.#path = o.path;
+    this.#deadline = o.deadline;
+    try {
+      this.#fd = libc.connect(o.path);
+    } catch (error) {
+      throw error instanceof SystemError ? new NotSentError(error.code, { cause: error }) : error;
+    }
+  }
+
+  send(message: Uint8Array): void {
+    let rest = message;
+    while (rest.length > 0) {
+      const sent = this.#libc.sendSome(this.#fd, this.#path, rest);
+      if (sent === undefined) this.#wait('send');
+      else rest = rest.subarray(sent);
+    }
+  }
+
+  receive(bodyBytesMax: number): HttpAnswer {
+    const received = new Received(this, HEAD_BYTES_MAX);
+    let head = parseHead(received.bytes);
+    while (head === undefined) {
+      if (!received.more()) throw new BrokenAnswerError('the connection ended in the head');
+      head = parseHead(received.bytes);
+    }
+    const { status, mediaType, bodyAt, bodyBytes } = head;
+    if ((bodyBytes ?? 0) > bodyBytesMax) throw new TooLongError(bodyBytesMax);
+    received.limit = bodyAt + bodyBytesMax + 1;
+    const end = bodyAt + (bodyBytes ?? Number.POSITIVE_INFINITY);
+    while (received.bytes.length < end && received.more());
+    const body = received.bytes.subarray(bodyAt, end);
+    if (body.length < (bodyBytes ?? 0)) {
+      throw new BrokenAnswerError('the connection ended in the body');
+    }
+    return { status, mediaType, body };
+  }
+
+  [Symbol.dispose](): void {
+    this.#libc.close(this.#fd);
+  }
+
+  /** At least one byte, or 0 at the end. */
+  receiveSome(into: Uint8Array): number {
+    for (;;) {
+      const count = this.#libc.receiveSome(this.#fd, this.#path, into);
+      if (count !== undefined) return count;
+      this.#wait('receive');
+    }
+  }
+
+  #wait(what: 'send' | 'receive'): void {
+    const leftMs = this.#deadline - performance.now();
+    if (leftMs <= 0) throw new TimedOutError();
+    this.#libc.wait(this.#fd, what, leftMs);
+  }
+}
+
+/** What has come of an answer so far. */
+class Received {
+  /** Bytes at which there are too many. */
+  limit: number;
+  readonly #connection: Connection;
+  #buffer = new Uint8Array(BUFFER_BYTES);
+  #length = 0;
+
+  constructor(connection: Connection, limit: number) {
+    this.#connection = connection;
+    this.limit = limit;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** Waits for more; false at the end. Throws a TooLongError if there is too much. */
+  more(): boolean {
+    if (this.#length >= this.limit) throw new TooLongError(this.limit);
+    if (this.#length === this.#buffer.length) {
+      const larger = new Uint8Array(this.#length * 2);
+      larger.set(this.#buffer);
+      this.#buffer = larger;
+    }
+    const count = this.#connection.receiveSome(this.#buffer.subarray(this.#length));
+    this.#length += count;
+    return count > 0;
+  }
+}
+
+interface Head {
+  readonly status: number;
+  readonly mediaType: string | undefined;
+  /** Offset of the body, bytes. */
+  readonly bodyAt: number;
+  /** Length of the body; undefined: it ends with the connection. */
+  readonly bodyBytes: number | undefined;
+}
+
+/** The head, or undefined while its end has not come. Throws a BrokenAnswerError if it is none. */
+function parseHead(bytes: Uint8Array): Head | undefined {
+  const text = new TextDecoder('latin1').decode(bytes);
+  const end = text.indexOf('\r\n\r\n');
+  if (end < 0) return undefined;
+  const head = text.slice(0, end + 2);
+  const status = STATUS_LINE.exec(head)?.[1];
+  if (status === undefined) throw new BrokenAnswerError('the answer is not HTTP');
+  if (TRANSFER_ENCODING.test(head)) throw new BrokenAnswerError('the answer is encoded');
+  const bodyBytes = CONTENT_LENGTH.exec(head)?.[1];
+  return {
+    status: Number(status),
+    mediaType: CONTENT_TYPE.exec(head)?.[1]?.toLowerCase(),
+    bodyAt: end + 4,
+    bodyBytes: bodyBytes === undefined ? undefined : Number(bodyBytes),
+  };
+}
