@@ -10,13 +10,20 @@ import type { AppEnv } from './app-env.ts';
 export interface Listener {
   /** Where it can be reached, for logs and tests. */
   readonly address: string;
-  /** Refuses new connections at once and resolves when requests under way are answered. */
+  /**
+   * Refuses new connections at once and resolves when requests under way are answered, or after a
+   * while: a connection that somebody holds must not delay the next daemon of the node.
+   */
   stop(): Promise<void>;
 }
 
 const PROBE_MS = 1_000;
 /** ADD and DEL take as long as they take; callers have their own deadlines. */
 const NO_IDLE_TIMEOUT = { idleTimeout: 0 };
+/** Everybody can open connections to the TCP port: one on which nothing happens is closed. */
+const TCP_IDLE_S = 30;
+/** For answers when the daemon ends; what it was asked to do is finished whatever becomes of them. */
+const LAST_ANSWERS_MS = 2_000;
 /** Above the limit of the apps, which answer with a problem document. */
 const BODY_BYTES_MAX = 2 * CNI_REQUEST_BYTES_MAX;
 
@@ -36,13 +43,13 @@ export async function serveSocket(path: string, app: Hono<AppEnv>): Promise<List
   Object.assign(options, NO_IDLE_TIMEOUT);
   const server = Bun.serve(options);
   chmodSync(path, 0o600);
-  return { address: path, stop: () => server.stop() };
+  return { address: path, stop: () => stopServer(server) };
 }
 
 /** Listens on TCP. DomainError 'conflict' if the address cannot be had. */
 export function serveTcp(o: { hostname: string; port: number }, app: Hono<AppEnv>): Listener {
   const server = listenTcp(o, app);
-  return { address: `${server.hostname}:${server.port}`, stop: () => server.stop() };
+  return { address: `${server.hostname}:${server.port}`, stop: () => stopServer(server) };
 }
 
 function listenTcp({ hostname, port }: { hostname: string; port: number }, app: Hono<AppEnv>) {
@@ -52,11 +59,17 @@ function listenTcp({ hostname, port }: { hostname: string; port: number }, app: 
       port,
       fetch: (request: Request) => app.fetch(request),
       maxRequestBodySize: BODY_BYTES_MAX,
-      ...NO_IDLE_TIMEOUT,
+      idleTimeout: TCP_IDLE_S,
     });
   } catch (cause) {
     throw new DomainError('conflict', `cannot listen on ${hostname}:${port}`, { cause });
   }
+}
+
+async function stopServer(server: ReturnType<typeof Bun.serve>): Promise<void> {
+  const cut = setTimeout(() => server.stop(true), LAST_ANSWERS_MS);
+  await server.stop(); // ended by the cut as well
+  clearTimeout(cut);
 }
 
 /** A killed daemon leaves its socket file, which nobody answers on. */

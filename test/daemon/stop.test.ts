@@ -1,0 +1,67 @@
+// The end of a daemon: what is under way is answered, and a connection that somebody merely holds,
+// on a port that everybody can reach, does not keep the next daemon of the node from starting.
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { connect, type Socket } from 'node:net';
+import { createFaultPoints } from '../../src/daemon/attach/fault-points.ts';
+import { cniRequest, createFakeHost, type Harness, send, startHarness } from './harness.ts';
+
+setDefaultTimeout(20_000);
+/** Far below the grace period of a pod, after which it is killed. */
+const STOP_MS_MAX = 4_000;
+
+const HALF =
+  'POST /select HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' +
+  'Content-Length: 1000\r\n\r\n{';
+
+/** A connection that has sent this, which the daemon has seen, and will send no more. */
+async function hold(
+  target: { path: string } | { host: string; port: number },
+  text: string,
+): Promise<Socket> {
+  const socket = connect(target);
+  socket.on('error', () => undefined);
+  await new Promise<void>((resolve) => socket.once('connect', () => resolve()));
+  await new Promise<void>((resolve) => socket.write(text, () => resolve()));
+  return socket;
+}
+
+const tcp = (h: Harness) => ({ host: '127.0.0.1', port: Number(new URL(h.url).port) });
+const unix = (h: Harness) => ({ path: h.socket });
+
+describe('a daemon that is stopped', () => {
+  test('does not wait for connections that somebody holds open', async () => {
+    const h = await startHarness();
+    const held: Socket[] = [];
+    for (const target of [tcp(h), unix(h)]) {
+      for (const text of ['GET /metr', HALF]) held.push(await hold(target, text));
+    }
+    // Answered after the bytes above were read.
+    await fetch('http://daemon/healthz', { unix: h.socket });
+    await fetch(`${h.url}/healthz`);
+    const startMs = performance.now();
+    await h.daemon.stop();
+    expect(performance.now() - startMs).toBeLessThan(STOP_MS_MAX);
+    for (const socket of held) socket.destroy();
+    await h.api.close();
+  });
+
+  test('answers what is under way first', async () => {
+    const hostNet = createFakeHost();
+    hostNet.addNetns('/run/netns/c1');
+    let stopping: Promise<unknown> = Promise.resolve();
+    const h = await startHarness({
+      hostNet,
+      faults: createFaultPoints({
+        active: 'add-links-made',
+        kill: () => {
+          stopping = h.daemon.stop();
+        },
+      }),
+    });
+    const answer = await send(h.socket, cniRequest('ADD'));
+    expect(answer.status).toBe(200);
+    await stopping;
+    await expect(send(h.socket, cniRequest('STATUS'))).rejects.toThrow();
+    await h.api.close();
+  });
+});
