@@ -37,6 +37,8 @@ export type FaultAction =
 
 export type Fault = FaultAction & {
   readonly match?: FaultMatch | ((request: ApiRequest) => boolean);
+  /** How many matching requests it lets pass first. Default: none. */
+  readonly skip?: number;
   /** How often it strikes; then it is gone. Default: for ever. */
   readonly times?: number;
 };
@@ -49,6 +51,8 @@ export interface FaultHandle extends Disposable {
 interface Armed {
   readonly fault: Fault;
   hits: number;
+  /** Requests that may still pass. */
+  left: number;
 }
 
 export class Faults {
@@ -56,7 +60,7 @@ export class Faults {
 
   /** Arms a fault; disposing the handle disarms it. */
   add(fault: Fault): FaultHandle {
-    const armed = { fault, hits: 0 };
+    const armed = { fault, hits: 0, left: fault.skip ?? 0 };
     this.#armed.add(armed);
     return {
       get hits() {
@@ -74,6 +78,10 @@ export class Faults {
   strike(request: ApiRequest): Fault[] {
     return [...this.#armed].flatMap((armed) => {
       if (!isMet(armed.fault, request)) return [];
+      if (armed.left > 0) {
+        armed.left -= 1;
+        return [];
+      }
       armed.hits += 1;
       if (armed.hits >= (armed.fault.times ?? Number.POSITIVE_INFINITY)) this.#armed.delete(armed);
       return [armed.fault];

@@ -141,6 +141,34 @@ describe('contradictions', () => {
     expect(await lab.untilIndices('node-1', 'net', 1)).toEqual({ [A]: 1 });
   });
 
+  test('a ledger that is spoilt before a claim is published late is not overwritten', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    // The watch shows the ledger as it was made, and nothing that becomes of it.
+    const match = { plural: 'configmaps', isWatch: true };
+    server.faults.add({ action: 'reset-watch', afterEvents: 1, how: 'end', times: 1, match });
+    const blind = server.faults.add({ action: 'hang', skip: 1, match });
+    using publishing = server.faults.add({
+      action: 'status',
+      code: 500,
+      match: { method: 'PATCH', plural: 'hostinterfaces' },
+    });
+    await lab.addHost('node-0', A);
+    await lab.addNetwork('net', toSpec());
+    await lab.startController();
+    await eventually('a claim is not published', () => publishing.hits > 0 && blind.hits > 0);
+    const [ledger] = server.objects('configmaps');
+    const data = { 'ledger.json': '{"networkUid":' };
+    await lab.client.replace(kinds.CONFIG_MAPS, { ...ledger, data });
+    publishing[Symbol.dispose]();
+    await eventually('the reason is said', async () => {
+      const { message } = (await lab.network('net')).status ?? {};
+      return message?.includes('the ledger of net cannot be read');
+    });
+    expect(Object(server.objects('configmaps')[0]).data).toEqual(data);
+    expect(await lab.indices('node-0', 'net')).toEqual({});
+  });
+
   test('a ledger whose label was taken away is found all the same', async () => {
     await using embedded = await startLab();
     const { lab, server } = embedded;

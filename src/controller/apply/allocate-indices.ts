@@ -52,12 +52,11 @@ export async function allocateIndices(
     : context.world.ledger(network.name);
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     signal.throwIfAborted();
+    assertReadable(before);
     const { plan, problems } = planNow(context, target, before);
     const written = await claim(context, { target, plan, before, signal });
     if (written === 'conflict') {
       before = await readLedger(context, network.name, signal);
-      if (before?.reading.ok === false)
-        throw new Error(`ledger not readable: ${before.reading.issue}`);
       continue;
     }
     const nowMs = context.clock.monotonic();
@@ -69,6 +68,12 @@ export async function allocateIndices(
   throw new Error(
     `the ledger of ${network.name} changed ${ATTEMPTS_MAX} times while it was planned`,
   );
+}
+
+/** What cannot be read is not planned over: it may say who has which index. */
+function assertReadable(view: LedgerView | undefined): void {
+  if (view?.reading.ok !== false) return;
+  throw new Error(`the ledger of ${view.network} cannot be read: ${view.reading.issue}`);
 }
 
 function orphanAgeMs(context: ControllerContext): number {
