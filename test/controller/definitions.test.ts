@@ -1,7 +1,9 @@
 // NetworkAttachmentDefinitions end to end: where they appear, go, come back, and whose they are.
 import { describe, expect, test } from 'bun:test';
 import type { NetAttachDef } from '../../src/shared/model/objects/net-attach-def.ts';
+import { watchCollection } from '../../src/shared/platform/kube/collection.ts';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
+import { createLogger } from '../../src/shared/platform/log.ts';
 import { NAD_CRD } from '../helpers/crds.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { type Lab, startLab, toSpec } from './harness.ts';
@@ -20,6 +22,24 @@ const untilGone = (lab: Lab, namespace: string): Promise<true> =>
     `no definition in ${namespace}`,
     async () => (await nad(lab, namespace)) === undefined || undefined,
   );
+
+/** Generation and reason of every version of a condition of `net`, as they come. */
+async function seeReasons(lab: Lab, type: string): Promise<ReadonlySet<string>> {
+  const reasons = new Set<string>();
+  const collection = watchCollection({
+    client: lab.cluster.newClient('referee'),
+    resource: kinds.MULTI_NIC_NETWORKS,
+    project: ({ status }) => {
+      const found = status?.conditions?.find((condition) => condition.type === type);
+      if (found !== undefined) reasons.add(`${found.observedGeneration} ${found.reason}`);
+    },
+    onChange: () => undefined,
+    signal: AbortSignal.timeout(5_000),
+    log: createLogger({ component: 'referee', write: () => undefined }),
+  });
+  await collection.synced;
+  return reasons;
+}
 
 describe('definitions', () => {
   test('appear in a namespace that is made later (W-67)', async () => {
@@ -122,6 +142,26 @@ describe('definitions', () => {
     expect(message).toContain('team-a');
     await untilThere(lab, 'team-b');
     expect((await lab.network('net')).status?.configStatus).toBe('Failed');
+  });
+
+  test('one that somebody else wrote in between is looked at again at once', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    await lab.addHost('node-0', A);
+    await lab.addNetwork('net', toSpec({ namespaces: ['default'] }));
+    await lab.startController();
+    await lab.untilCondition('net', 'Ready', 'True');
+    const reasons = await seeReasons(lab, 'NadsReady');
+    const match = { method: 'PATCH', plural: 'network-attachment-definitions' };
+    using conflict = server.faults.add({ action: 'status', code: 409, times: 1, match });
+    const body = { spec: { plugin: { args: { mode: 'l3', mtu: '9000' } } } };
+    await lab.client.patch(kinds.MULTI_NIC_NETWORKS, { name: 'net' }, { type: 'merge', body });
+    await eventually('the definition follows', async () => {
+      const { spec } = (await nad(lab, 'default')) ?? {};
+      return conflict.hits === 1 && spec?.config?.includes('"mtu":9000') === true;
+    });
+    await eventually('the change is seen', () => reasons.has('2 Applied'));
+    expect([...reasons]).toEqual(['1 Applied', '2 Applied']);
   });
 
   test('the kind may be missing at first: a condition says so, and then they appear', async () => {

@@ -18,11 +18,21 @@ import { forEachLimited } from './for-each-limited.ts';
 
 const WRITES_AT_ONCE = 8;
 const RETRY_MS = 30_000;
+/** Reason of the finding while the kind is not there. */
+export const NO_NAD_KIND = 'WaitingForNadKind';
 
 export interface NadOutcome {
   readonly finding: NetworkFinding;
   readonly afterMs: number | undefined;
 }
+
+const noKind: NadOutcome = {
+  finding: finding(
+    NO_NAD_KIND,
+    'the kind NetworkAttachmentDefinition is not there: Multus is not installed',
+  ),
+  afterMs: RETRY_MS,
+};
 
 export interface NadTarget {
   readonly networkName: string;
@@ -51,6 +61,10 @@ export async function applyNads(
     const isForeign = await applyOne(context, { target, action, existing, signal });
     if (isForeign) foreign.push(action.namespace);
   });
+  const conflict = failures.find(({ error }) => isKubeError(error, 'conflict'));
+  if (conflict !== undefined) throw conflict.error; // the caller looks again at once
+  const isLost = failures.some(({ error }) => isKubeError(error, 'not-found'));
+  if (isLost && !(await hasNadKind(context, signal))) return noKind;
   const absent = listed.filter((name) => !active.includes(name));
   return toOutcome({
     foreign: foreign.sort(),
@@ -133,10 +147,9 @@ async function explainMissingKind(
   context: ControllerContext,
   signal: AbortSignal,
 ): Promise<NadOutcome> {
-  const message = (await hasNadKind(context, signal))
-    ? 'the list of NetworkAttachmentDefinitions is not read yet'
-    : 'the kind NetworkAttachmentDefinition is not there: Multus is not installed';
-  return { finding: finding('WaitingForNadKind', message), afterMs: RETRY_MS };
+  if (!(await hasNadKind(context, signal))) return noKind;
+  const message = 'the list of NetworkAttachmentDefinitions is not read yet';
+  return { finding: finding(NO_NAD_KIND, message), afterMs: RETRY_MS };
 }
 
 function finding(reason: string, message: string): NetworkFinding {

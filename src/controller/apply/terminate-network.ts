@@ -6,7 +6,7 @@ import { isOwnNad } from '../plan/nads.ts';
 import type { NetworkFinding } from '../plan/network-status.ts';
 import { listNames } from '../plan/problem.ts';
 import type { PoolView } from '../watch/views.ts';
-import { applyNads, hasNadKind } from './apply-nads.ts';
+import { applyNads, hasNadKind, NO_NAD_KIND } from './apply-nads.ts';
 import type { ControllerContext } from './context.ts';
 import { deleteWithFinalizer } from './finalizers.ts';
 import { forEachLimited } from './for-each-limited.ts';
@@ -79,6 +79,7 @@ async function removeNads(
     { networkName, template: undefined, namespaces: [] },
     signal,
   );
+  if (finding.reason === NO_NAD_KIND) return undefined; // with the kind went all of them
   const left = ownNads(context, networkName).map(({ namespace }) => namespace);
   const detail = finding.status === 'False' ? finding.message : listNames(left.sort());
   return waiting('RemovingNads', `definitions are being removed: ${detail}`, AGAIN_MS);
@@ -101,7 +102,8 @@ function awaitPods(context: ControllerContext, networkName: string): Termination
 
 /**
  * Without an index a daemon gives no address; what it gave just before shows in its pools a moment
- * later.
+ * later. That moment is waited for from the first look of this leader on: another one may have
+ * withdrawn the indices just now.
  */
 async function unpublish(
   context: ControllerContext,
@@ -115,8 +117,10 @@ async function unpublish(
     withdrawals.set(networkName, clock.monotonic());
     return waiting('Withdrawing', message, settleMs);
   }
-  const sinceMs = withdrawals.get(networkName);
-  const leftMs = sinceMs === undefined ? 0 : sinceMs + settleMs - clock.monotonic();
+  if (world.given(networkName) === undefined) return undefined;
+  const sinceMs = withdrawals.get(networkName) ?? clock.monotonic();
+  withdrawals.set(networkName, sinceMs);
+  const leftMs = sinceMs + settleMs - clock.monotonic();
   return leftMs > 0 ? waiting('Withdrawing', message, leftMs) : undefined;
 }
 
