@@ -22,7 +22,7 @@ const PROBE_MS = 1_000;
 const NO_IDLE_TIMEOUT = { idleTimeout: 0 };
 /** Everybody can open connections to the TCP port: one on which nothing happens is closed. */
 const TCP_IDLE_S = 30;
-/** For answers when the daemon ends; what it was asked to do is finished whatever becomes of them. */
+/** For last answers; what the daemon was asked to do is finished whatever becomes of them. */
 const LAST_ANSWERS_MS = 2_000;
 /** Above the limit of the apps, which answer with a problem document. */
 const BODY_BYTES_MAX = 2 * CNI_REQUEST_BYTES_MAX;
