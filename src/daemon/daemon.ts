@@ -191,8 +191,10 @@ export class Daemon {
       this.#ended.push(hostNet.watch((event) => this.#onKernelEvent(event), signal));
       await this.#waitForCluster();
       await this.#repeat('pools cannot be planned', () => this.#parts.keeper.replan(signal));
-      this.#spool.prepare();
-      await this.#repeat('spool cannot be read', () => this.#spool.workOff());
+      await this.#repeat('spool cannot be read', () => {
+        this.#spool.prepare();
+        return this.#spool.workOff();
+      });
       this.#readiness = { isRecovered: true, isReady: true, reason: '' };
       log.info('ready', {
         afterMs: Math.round(clock.monotonic() - startMs),

@@ -79,6 +79,29 @@ describe('work', () => {
     expect((await spool.workOff()).done).toBe(1);
   });
 
+  test('requests that keep failing, more than one round has, do not keep others waiting', async () => {
+    const spool = create();
+    for (let i = 0; i < 1_000; i += 1) {
+      put(`a${i}.json`, request(`a${i}`));
+      failing.add(`a${i}`);
+    }
+    put('b.json', request('b'));
+    await spool.workOff();
+    await spool.workOff();
+    expect(released).toEqual(['b']);
+    expect(spool.waiting).toBe(1_000);
+  });
+
+  test('a file that cannot be moved aside stays, and the others are done', async () => {
+    const spool = create();
+    put('bad', 'no directory');
+    put('a.json', '{');
+    put('b.json', request('b'));
+    expect(await spool.workOff()).toEqual({ done: 1, bad: 0, left: 1 });
+    expect(released).toEqual(['b']);
+    expect(lines.join()).toContain('spool file cannot be moved aside');
+  });
+
   test('a request that fails stays and is done later', async () => {
     const spool = create();
     put('a.json', request('a'));

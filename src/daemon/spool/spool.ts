@@ -52,6 +52,8 @@ export class Spool {
   /** Uid that may own files: root's, or ours in tests. */
   readonly #ownerUid: number;
   #waiting = 0;
+  /** Where the last round ended: those that keep failing must not keep others waiting. */
+  #lastName = '';
 
   constructor(o: {
     directory: string;
@@ -82,8 +84,10 @@ export class Spool {
       .filter((name) => name.endsWith('.json'))
       .sort();
     const round: SpoolRound = { done: 0, bad: 0, left: 0 };
-    for (const name of names.slice(0, FILES_PER_ROUND_MAX))
+    for (const name of this.#nextInTurn(names)) {
       round[await this.#workOffFile(name)] += 1;
+      this.#lastName = name;
+    }
     round.left += Math.max(0, names.length - FILES_PER_ROUND_MAX);
     this.#waiting = round.left;
     if (round.bad > 0) this.#trimBad();
@@ -91,10 +95,22 @@ export class Spool {
     return round;
   }
 
+  #nextInTurn(names: readonly string[]): string[] {
+    const start = Math.max(
+      0,
+      names.findIndex((name) => name > this.#lastName),
+    );
+    return [...names.slice(start), ...names.slice(0, start)].slice(0, FILES_PER_ROUND_MAX);
+  }
+
   async #workOffFile(name: string): Promise<keyof SpoolRound> {
     const path = join(this.#directory, name);
-    const file = this.#read(path, name);
-    if (file === undefined) return 'bad';
+    let file: v.InferOutput<typeof SpoolFile>;
+    try {
+      file = this.#parse(path);
+    } catch (error) {
+      return this.#moveAside(path, name, error) ? 'bad' : 'left';
+    }
     const { spooledAt, ...request } = file;
     try {
       await this.#release(request, { spooledAtMs: Date.parse(spooledAt) });
@@ -106,15 +122,15 @@ export class Spool {
     return 'done';
   }
 
-  /** The content, or undefined after the file was moved aside. */
-  #read(path: string, name: string): v.InferOutput<typeof SpoolFile> | undefined {
+  #moveAside(path: string, name: string, reason: unknown): boolean {
     try {
-      return this.#parse(path);
-    } catch (error) {
-      this.#log.error('spool file moved aside', { file: name, error });
       mkdirSync(join(this.#directory, BAD), { recursive: true, mode: 0o700 });
       renameSync(path, join(this.#directory, BAD, name));
-      return undefined;
+      this.#log.error('spool file moved aside', { file: name, error: reason });
+      return true;
+    } catch (error) {
+      this.#log.error('spool file cannot be moved aside', { file: name, error });
+      return false;
     }
   }
 
