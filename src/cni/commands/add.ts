@@ -33,14 +33,12 @@ export async function add(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   }
 }
 
-/** The WASM core and what checks answers with it, both proven to work. */
+/** The WASM core and what checks answers with it. */
 async function loadCheck(ports: CniPorts) {
-  const [{ toPrintedResult }, { rehearse }, core] = await Promise.all([
+  const [{ toPrintedResult }, core] = await Promise.all([
     import('../attach-result.ts'),
-    import('../rehearsal.ts'),
     ports.loadCore(),
   ]);
-  rehearse(core);
   return { toPrintedResult, core };
 }
 
