@@ -18,13 +18,15 @@ export interface ApiTarget {
   readonly server: string;
   /** Unix socket to connect to instead of the host of `server`. */
   readonly unixPath?: string;
-  /** Proxy of the kubeconfig, http or https. */
-  readonly proxyUrl?: string;
   /**
-   * Credentials for the next request; without it there are none. `refresh` after a 401: forget the
-   * cached ones.
+   * Proxy of the kubeconfig, http or https; false for none. Absent: as the environment says.
    */
-  credentials?(o?: { refresh: boolean }): Promise<ApiCredentials>;
+  readonly proxy?: string | false;
+  /**
+   * Credentials for the next request; without it there are none. `refused` are those that a 401
+   * answered: they are not given again from a cache.
+   */
+  credentials?(o?: { readonly refused: ApiCredentials | undefined }): Promise<ApiCredentials>;
 }
 
 /** For servers without TLS and credentials of a fixed kind: tests, and `kubectl proxy`. */

@@ -308,8 +308,8 @@ describe('credentials', () => {
     server.setTokenRequired(true);
     const asked: boolean[] = [];
     const credentials: ApiTarget['credentials'] = async (o) => {
-      asked.push(o?.refresh === true);
-      const token = o?.refresh === true ? 'good' : 'old';
+      asked.push(o?.refused !== undefined);
+      const token = o?.refused !== undefined ? 'good' : 'old';
       return { headers: { authorization: `Bearer ${token}` }, tls: {} };
     };
     const { client } = connect({ target: { credentials } });

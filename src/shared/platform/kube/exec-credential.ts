@@ -1,11 +1,15 @@
 // Runs the credential plugin of a kubeconfig (client.authentication.k8s.io ExecCredential) with a
 // deadline and a cap on its output, and keeps its answer until shortly before it expires.
+import { dirname, resolve } from 'node:path';
 import type { ApiCredentials } from './api-target.ts';
 import { isRecord } from './resource.ts';
 
 export interface ExecCredentials {
-  /** `config` is the `exec` member of a kubeconfig user; `origin` is named in errors. */
-  get(config: unknown, origin: string): Promise<ApiCredentials>;
+  /**
+   * `config` is the `exec` member of a user of the kubeconfig at `path`; `cluster` is what a plugin
+   * is told where it asks for it.
+   */
+  get(config: unknown, o: { path: string; cluster: unknown }): Promise<ApiCredentials>;
   forget(): void;
 }
 
@@ -19,6 +23,8 @@ interface ExecConfig {
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Undefined where the plugin does not ask for it. */
+  readonly cluster: unknown;
 }
 
 export function createExecCredentials(o: {
@@ -28,8 +34,8 @@ export function createExecCredentials(o: {
 }): ExecCredentials {
   let held: { id: string; value: ApiCredentials; expiresAtMs: number } | undefined;
   return {
-    async get(config, origin) {
-      const exec = parseExecConfig(config, origin);
+    async get(config, { path, cluster }) {
+      const exec = parseExecConfig(config, path, cluster);
       const id = JSON.stringify(exec);
       if (held?.id === id && held.expiresAtMs - EXPIRY_MARGIN_MS > o.now()) return held.value;
       const { value, expiresAtMs } = await run(exec, o.env);
@@ -42,17 +48,23 @@ export function createExecCredentials(o: {
   };
 }
 
-function parseExecConfig(config: unknown, origin: string): ExecConfig {
+function parseExecConfig(config: unknown, path: string, cluster: unknown): ExecConfig {
   if (!isRecord(config) || typeof config.command !== 'string') {
-    throw new Error(`the exec section of ${origin} names no command`);
+    throw new Error(`the exec section of ${path} names no command`);
   }
+  if (config.interactiveMode === 'Always') {
+    throw new Error(`the exec section of ${path} has interactiveMode Always, and nobody is here`);
+  }
+  const { command } = config;
   const args = Array.isArray(config.args) ? config.args.map(String) : [];
   const env = Array.isArray(config.env) ? config.env.filter(isRecord) : [];
   return {
     apiVersion: String(config.apiVersion ?? 'client.authentication.k8s.io/v1'),
-    command: config.command,
+    // Without a slash it is looked for in PATH.
+    command: command.includes('/') ? resolve(dirname(path), command) : command,
     args,
     env: Object.fromEntries(env.map(({ name, value }) => [String(name), String(value ?? '')])),
+    cluster: config.provideClusterInfo === true ? cluster : undefined,
   };
 }
 
@@ -63,7 +75,7 @@ async function run(
   const info = {
     apiVersion: exec.apiVersion,
     kind: 'ExecCredential',
-    spec: { interactive: false },
+    spec: { interactive: false, cluster: exec.cluster },
   };
   const child = Bun.spawn([exec.command, ...exec.args], {
     env: { ...env, ...exec.env, KUBERNETES_EXEC_INFO: JSON.stringify(info) },

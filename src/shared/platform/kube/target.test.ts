@@ -77,6 +77,36 @@ async function headersOf(target: ApiTarget): Promise<Readonly<Record<string, str
   return (await target.credentials?.())?.headers ?? {};
 }
 
+/** A proxy that refuses everything, named in the environment of this process. */
+class EnvironmentProxy implements AsyncDisposable {
+  connections = 0;
+  readonly #before = { ...process.env };
+  readonly #server = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      data: (socket) => {
+        this.connections += 1;
+        socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n');
+      },
+    },
+  });
+
+  constructor() {
+    const url = `http://127.0.0.1:${this.#server.port}`;
+    Object.assign(process.env, { HTTP_PROXY: url, HTTPS_PROXY: url, NO_PROXY: '' });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY']) {
+      const before = this.#before[name];
+      if (before === undefined) delete process.env[name];
+      else process.env[name] = before;
+    }
+    this.#server.stop(true);
+  }
+}
+
 describe('kubeconfig', () => {
   test('inline authority and token', async () => {
     expect(await listWith(kubeconfig(trusted(server.url), { token: 'good' }))).toBe(0);
@@ -146,6 +176,21 @@ describe('kubeconfig', () => {
     const cluster = { server: server.url, 'insecure-skip-tls-verify': true };
     const error = await rejectionOf(listWith(kubeconfig(cluster, { token: 'good' })));
     expect(String(error)).toContain('insecure-skip-tls-verify');
+  });
+
+  test('a server on this machine is not asked through a proxy of the environment', async () => {
+    await using plain = await startApiServer();
+    await using proxied = new EnvironmentProxy();
+    expect(await listWith(kubeconfig({ server: plain.url }, {}))).toBe(0);
+    expect(await listWith(kubeconfig(trusted(server.url), { token: 'good' }))).toBe(0);
+    expect(proxied.connections).toBe(0);
+  });
+
+  test('any other server is asked through a proxy of the environment', async () => {
+    await using proxied = new EnvironmentProxy();
+    const cluster = trusted('https://api.example.invalid:6443');
+    expect(await rejectionOf(listWith(kubeconfig(cluster, { token: 'good' })))).toBeDefined();
+    expect(proxied.connections).toBeGreaterThan(0);
   });
 
   test('a SOCKS proxy is refused', async () => {
@@ -265,6 +310,58 @@ describe('credential plugins', () => {
     });
     const headers = await headersOf(target);
     expect(headers.authorization).toBe('Bearer a-b-c');
+  });
+
+  test('a command with a slash is found from the folder of the kubeconfig', async () => {
+    const command = plugin({ token: 'good' }).replace(folder, '.');
+    expect(await listWith(kubeconfig(trusted(server.url), execUser(command)))).toBe(0);
+  });
+
+  test('the plugin is told of the cluster where it asks for that', async () => {
+    const path = join(folder, 'plugin-cluster');
+    const text = `{"status":{"token":"'"$(printf %s "$KUBERNETES_EXEC_INFO" | base64 -w0)"'"}}`;
+    writeFileSync(path, `#!/bin/sh\necho '${text}'\n`);
+    chmodSync(path, 0o755);
+    const config = { audience: 'mine' };
+    const extension = { name: 'client.authentication.k8s.io/exec', extension: config };
+    const cluster = {
+      ...trusted(server.url),
+      'tls-server-name': 'api.test',
+      extensions: [extension],
+    };
+    const infoOf = async (extra: Record<string, unknown>): Promise<unknown> => {
+      const kubeconfigPath = kubeconfig(cluster, execUser(path, extra));
+      const headers = await headersOf(await loadApiTarget({ kubeconfigPath, env: process.env }));
+      return JSON.parse(atob(headers.authorization?.replace('Bearer ', '') ?? ''));
+    };
+    const { spec } = Object(await infoOf({ provideClusterInfo: true }));
+    expect(spec).toEqual({
+      interactive: false,
+      cluster: {
+        server: server.url,
+        'tls-server-name': 'api.test',
+        'certificate-authority-data': base64(authority.certificate),
+        config,
+      },
+    });
+    expect(Object(await infoOf({})).spec).toEqual({ interactive: false });
+  });
+
+  test('a plugin that must ask somebody is refused with the reason', async () => {
+    const user = execUser(plugin({ token: 'good' }), { interactiveMode: 'Always' });
+    const error = await rejectionOf(listWith(kubeconfig(trusted(server.url), user)));
+    expect(String(error)).toContain('interactiveMode');
+  });
+
+  test('requests that are refused at once share one run', async () => {
+    const path = plugin({ token: 'refused' });
+    const target = await loadApiTarget({
+      kubeconfigPath: kubeconfig(trusted(server.url), execUser(path)),
+      env: process.env,
+    });
+    const client = createKubeClient(target);
+    await Promise.all(Array.from({ length: 8 }, () => rejectionOf(client.list(NODES))));
+    expect(await runsOf(path)).toBe(2);
   });
 
   test.each([

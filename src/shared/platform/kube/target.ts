@@ -41,8 +41,10 @@ function loadInCluster(o: LoadTargetOptions, now: () => number): ApiTarget {
     throw new Error('no kubeconfig is given and KUBERNETES_SERVICE_HOST is not set');
   }
   const folder = o.serviceAccountPath ?? SERVICE_ACCOUNT_PATH;
+  const server = `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
   return {
-    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    server,
+    ...directly(server),
     credentials: cached(now, async () => {
       const [ca, token] = await Promise.all([
         readText(`${folder}/ca.crt`),
@@ -75,22 +77,31 @@ async function loadKubeconfig(
   const server = cluster.server.replace(/\/+$/, '');
   if (server.startsWith('http://')) {
     refuseCredentialsInClear(config, path);
-    return { server };
+    return { server, ...directly(server) };
   }
   const exec = createExecCredentials({ env, now: Date.now });
   return {
     server,
-    ...(proxyUrl === undefined ? {} : { proxyUrl }),
-    credentials: cached(now, async (refresh) => {
-      if (refresh) exec.forget();
+    ...(proxyUrl === undefined ? directly(server) : { proxy: proxyUrl }),
+    credentials: cached(now, async (isRefused) => {
+      if (isRefused) exec.forget();
       const current = load(); // certificates, tokens and their files may have been replaced
       const user = current.getCurrentUser();
       if (user?.exec !== undefined && user.exec !== null) {
-        return merge(await fromConfig(withoutExec(current)), await exec.get(user.exec, path));
+        const cluster = await clusterInfo(current, path);
+        const base = await fromConfig(withoutExec(current));
+        return merge(base, await exec.get(user.exec, { path, cluster }));
       }
       return merge(await fromConfig(current), await fromTokenFile(path, user?.name));
     }),
   };
+}
+
+/** As other clients do: a proxy of the environment is not for servers on this machine. */
+function directly(server: string): Pick<ApiTarget, 'proxy'> {
+  const { hostname } = new URL(server);
+  const isHere = /^(localhost|.*\.localhost|127\..*|\[::1\])$/.test(hostname);
+  return isHere ? { proxy: false } : {};
 }
 
 /**
@@ -151,13 +162,39 @@ async function fromConfig(config: KubeConfig): Promise<ApiCredentials> {
  * `tokenFile` is the one member of a user that client-node does not know; it goes before `token`.
  */
 async function fromTokenFile(path: string, userName: string | undefined): Promise<ApiCredentials> {
-  const config: unknown = Bun.YAML.parse(await readText(path));
-  const users = isRecord(config) && Array.isArray(config.users) ? config.users : [];
-  const entry = users.filter(isRecord).find(({ name }) => name === userName);
-  const tokenFile = isRecord(entry?.user) ? entry.user.tokenFile : undefined;
+  const { tokenFile } = await readEntry(path, { list: 'users', member: 'user', name: userName });
   if (typeof tokenFile !== 'string' || tokenFile === '') return { headers: {}, tls: {} };
   const token = await readText(resolve(dirname(path), tokenFile));
   return { headers: { authorization: `Bearer ${token.trim()}` }, tls: {} };
+}
+
+/** What credential plugins are told of the cluster: `Cluster` of client.authentication.k8s.io. */
+async function clusterInfo(config: KubeConfig, path: string): Promise<unknown> {
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) return undefined;
+  const { server, caFile, caData, tlsServerName, proxyUrl, name } = cluster;
+  const entry = await readEntry(path, { list: 'clusters', member: 'cluster', name });
+  const extensions = Array.isArray(entry.extensions) ? entry.extensions.filter(isRecord) : [];
+  const own = extensions.find((one) => one.name === 'client.authentication.k8s.io/exec');
+  return {
+    server,
+    'tls-server-name': tlsServerName,
+    'certificate-authority-data': caFile ? btoa(await readText(caFile)) : caData,
+    'proxy-url': proxyUrl,
+    config: own?.extension,
+  };
+}
+
+/** A named entry of the file itself, for the members that client-node does not know. */
+async function readEntry(
+  path: string,
+  o: { list: 'users' | 'clusters'; member: string; name: string | undefined },
+): Promise<Record<string, unknown>> {
+  const config: unknown = Bun.YAML.parse(await readText(path));
+  const list = isRecord(config) ? config[o.list] : undefined;
+  const entries: unknown[] = Array.isArray(list) ? list : [];
+  const content = entries.filter(isRecord).find(({ name }) => name === o.name)?.[o.member];
+  return isRecord(content) ? content : {};
 }
 
 function toTls(o: Record<keyof ApiTls, unknown>): ApiTls {
@@ -171,22 +208,35 @@ function merge(base: ApiCredentials, extra: ApiCredentials): ApiCredentials {
   return { headers: { ...base.headers, ...extra.headers }, tls: { ...base.tls, ...extra.tls } };
 }
 
+interface Held {
+  readonly value: Promise<ApiCredentials>;
+  readonly sinceMs: number;
+  /** Once there. */
+  loaded?: ApiCredentials;
+}
+
 /** Keeps the result for a while; calls that meet share one load; a failed load is not kept. */
 function cached(
   now: () => number,
-  load: (refresh: boolean) => Promise<ApiCredentials>,
+  load: (isRefused: boolean) => Promise<ApiCredentials>,
 ): NonNullable<ApiTarget['credentials']> {
-  let held: { value: Promise<ApiCredentials>; since: number } | undefined;
+  let held: Held | undefined;
   return (o) => {
-    const refresh = o?.refresh === true;
-    if (held !== undefined && !refresh && now() - held.since < CREDENTIALS_AGE_MS_MAX) {
+    // Of many requests that were refused with the same ones, the first has them loaded again.
+    const isRefused = o?.refused !== undefined && held?.loaded === o.refused;
+    if (held !== undefined && !isRefused && now() - held.sinceMs < CREDENTIALS_AGE_MS_MAX) {
       return held.value;
     }
-    const entry = { value: load(refresh), since: now() };
+    const entry: Held = { value: load(isRefused), sinceMs: now() };
     held = entry;
-    entry.value.catch(() => {
-      if (held === entry) held = undefined;
-    });
+    entry.value.then(
+      (value) => {
+        entry.loaded = value;
+      },
+      () => {
+        if (held === entry) held = undefined;
+      },
+    );
     return entry.value;
   };
 }

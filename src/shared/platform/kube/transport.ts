@@ -33,11 +33,11 @@ const NO_CREDENTIALS: ApiCredentials = { headers: {}, tls: {} };
 
 export function createTransport(target: ApiTarget, options: TransportOptions): Transport {
   const send = async (request: HttpRequest, signal: AbortSignal): Promise<Response> => {
-    const credentials = await readCredentials(target, request, false);
+    const credentials = await readCredentials(target, request, undefined);
     const response = await fetchOnce(target, options, request, credentials, signal);
     if (response.status !== 401 || target.credentials === undefined) return response;
     await response.body?.cancel();
-    const fresh = await readCredentials(target, request, true);
+    const fresh = await readCredentials(target, request, credentials);
     return await fetchOnce(target, options, request, fresh, signal);
   };
   return {
@@ -75,10 +75,10 @@ export function createTransport(target: ApiTarget, options: TransportOptions): T
 async function readCredentials(
   target: ApiTarget,
   request: HttpRequest,
-  refresh: boolean,
+  refused: ApiCredentials | undefined,
 ): Promise<ApiCredentials> {
   try {
-    return (await target.credentials?.({ refresh })) ?? NO_CREDENTIALS;
+    return (await target.credentials?.({ refused })) ?? NO_CREDENTIALS;
   } catch (cause) {
     throw new KubeError({
       kind: 'unauthorized',
@@ -113,7 +113,7 @@ async function fetchOnce(
   if (request.body !== undefined) init.body = request.body;
   if (target.server.startsWith('https:')) init.tls = credentials.tls;
   if (target.unixPath !== undefined) init.unix = target.unixPath;
-  if (target.proxyUrl !== undefined) init.proxy = target.proxyUrl;
+  if (target.proxy !== undefined) init.proxy = target.proxy;
   return await fetch(target.server + request.path, init);
 }
 
