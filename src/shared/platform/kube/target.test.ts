@@ -1,81 +1,20 @@
 // Finding the API server and proving who we are: kubeconfigs of every sort, certificates on real
-// TLS connections, credential plugins, and tokens that are replaced while we run.
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+// TLS connections, and tokens that are replaced while we run.
+import { afterAll, describe, expect, test } from 'bun:test';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ApiServer, startApiServer } from '../../../../test/apiserver/server.ts';
-import { createAuthority } from '../../../../test/cluster/certificates.ts';
+import { startApiServer } from '../../../../test/apiserver/server.ts';
+import { base64, headersOf, startKubeconfigLab } from '../../../../test/kube/kubeconfig-lab.ts';
 import { rejectionOf } from '../../../../test/kube/under-test.ts';
-import { systemClock } from '../clock.ts';
-import type { ApiTarget } from './api-target.ts';
 import { createKubeClient } from './client.ts';
 import { isKubeError } from './errors.ts';
 import { NODES } from './resource.ts';
 import { loadApiTarget } from './target.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'multi-nic-target-'));
-const authority = createAuthority('authority of the test');
-const stranger = createAuthority('another authority');
-const serverPair = authority.issue({
-  commonName: 'server',
-  usage: 'server',
-  ipAddresses: ['127.0.0.1'],
-  dnsNames: ['api.test'],
-});
-const clientPair = authority.issue({ commonName: 'client', usage: 'client' });
-
-let server: ApiServer;
-let mutual: ApiServer;
-beforeAll(async () => {
-  const tls = { cert: serverPair.certificate, key: serverPair.key };
-  const users = { good: { username: 'someone' }, newer: { username: 'someone' } };
-  server = await startApiServer({ tls, users, isTokenRequired: true });
-  mutual = await startApiServer({ tls: { ...tls, clientCa: authority.certificate } });
-});
-afterAll(async () => {
-  await server.close();
-  await mutual.close();
-  rmSync(folder, { recursive: true });
-});
-
-const base64 = (text: string): string => Buffer.from(text).toString('base64');
-
-/** Writes a kubeconfig and returns its path. */
-function kubeconfig(
-  cluster: Record<string, unknown>,
-  user: Record<string, unknown>,
-  name = `config-${crypto.randomUUID()}`,
-): string {
-  const path = join(folder, name);
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'c', cluster }],
-    users: [{ name: 'u', user }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-    'current-context': 'x',
-  };
-  writeFileSync(path, JSON.stringify(config));
-  return path;
-}
-
-const trusted = (url: string): Record<string, unknown> => ({
-  server: url,
-  'certificate-authority-data': base64(authority.certificate),
-});
-
-async function listWith(path: string): Promise<number> {
-  const target = await loadApiTarget({ kubeconfigPath: path, env: {} });
-  const client = createKubeClient(target, {
-    clock: { ...systemClock, sleep: async () => undefined },
-  });
-  return (await client.list(NODES, { timeoutMs: 2_000 })).items.length;
-}
-
-async function headersOf(target: ApiTarget): Promise<Readonly<Record<string, string>>> {
-  return (await target.credentials?.())?.headers ?? {};
-}
+const lab = await startKubeconfigLab();
+const { server, mutual, folder, authority, stranger, serverTls, clientPair } = lab;
+const { kubeconfig, trusted, listWith } = lab;
+afterAll(async () => await lab[Symbol.asyncDispose]());
 
 /** A proxy that refuses everything, named in the environment of this process. */
 class EnvironmentProxy implements AsyncDisposable {
@@ -163,7 +102,7 @@ describe('kubeconfig', () => {
     const url = server.url.replace('127.0.0.1', '127.0.0.2');
     await using other = await startApiServer({
       hostname: '127.0.0.2',
-      tls: { cert: serverPair.certificate, key: serverPair.key },
+      tls: serverTls,
     });
     expect(url).not.toBe(server.url);
     const wrong = kubeconfig(trusted(other.url), {});
@@ -228,156 +167,6 @@ describe('kubeconfig', () => {
     if (text !== undefined) writeFileSync(file, text);
     const error = await rejectionOf(loadApiTarget({ kubeconfigPath: file, env: {} }));
     expect(String(error)).toContain(file);
-  });
-});
-
-describe('credential plugins', () => {
-  /** A program that prints an ExecCredential and counts its runs in a file beside it. */
-  function plugin(status: unknown, o: { exit?: number; text?: string } = {}): string {
-    const path = join(folder, `plugin-${crypto.randomUUID()}`);
-    const text = o.text ?? JSON.stringify({ kind: 'ExecCredential', status });
-    writeFileSync(
-      path,
-      `#!/bin/sh\nprintf x >>"$0.runs"\ncat <<'END'\n${text}\nEND\nexit ${o.exit ?? 0}\n`,
-    );
-    chmodSync(path, 0o755);
-    return path;
-  }
-  const runsOf = async (path: string): Promise<number> =>
-    (await Bun.file(`${path}.runs`).text()).length;
-  const execUser = (command: string, extra: Record<string, unknown> = {}) => ({
-    exec: { apiVersion: 'client.authentication.k8s.io/v1', command, ...extra },
-  });
-
-  test('a token is used until it expires', async () => {
-    const expirationTimestamp = new Date(Date.now() + 3_600_000).toISOString();
-    const path = plugin({ token: 'good', expirationTimestamp });
-    let elapsedMs = 0;
-    const target = await loadApiTarget({
-      kubeconfigPath: kubeconfig(trusted(server.url), execUser(path)),
-      env: process.env,
-      now: () => elapsedMs,
-    });
-    const client = createKubeClient(target);
-    for (let round = 0; round < 3; round += 1) {
-      await client.list(NODES);
-      elapsedMs += 600_000; // what is kept in memory is read again; the plugin's answer still holds
-    }
-    expect(await runsOf(path)).toBe(1);
-  });
-
-  test('an expired token is replaced', async () => {
-    const expirationTimestamp = new Date(Date.now() + 5_000).toISOString(); // within the margin
-    const path = plugin({ token: 'good', expirationTimestamp });
-    let elapsedMs = 0;
-    const target = await loadApiTarget({
-      kubeconfigPath: kubeconfig(trusted(server.url), execUser(path)),
-      env: process.env,
-      now: () => elapsedMs,
-    });
-    await target.credentials?.();
-    elapsedMs += 31_000;
-    await target.credentials?.();
-    expect(await runsOf(path)).toBe(2);
-  });
-
-  test('a refused token makes the plugin run again', async () => {
-    const path = plugin({ token: 'refused' });
-    const target = await loadApiTarget({
-      kubeconfigPath: kubeconfig(trusted(server.url), execUser(path)),
-      env: process.env,
-    });
-    const error = await rejectionOf(createKubeClient(target).list(NODES));
-    expect(isKubeError(error, 'unauthorized')).toBe(true);
-    expect(await runsOf(path)).toBe(2);
-  });
-
-  test('a client certificate of a plugin is sent', async () => {
-    const { certificate, key } = clientPair;
-    const path = plugin({ clientCertificateData: certificate, clientKeyData: key });
-    expect(await listWith(kubeconfig(trusted(mutual.url), execUser(path)))).toBe(0);
-  });
-
-  test('the plugin gets its arguments, environment and the exec info', async () => {
-    const path = join(folder, 'plugin-env');
-    const text = '{"status":{"token":"\'"$1-$FROM_CONFIG-$INHERITED"\'"}}';
-    writeFileSync(path, `#!/bin/sh\ntest -n "$KUBERNETES_EXEC_INFO" || exit 9\necho '${text}'\n`);
-    chmodSync(path, 0o755);
-    const extra = { args: ['a'], env: [{ name: 'FROM_CONFIG', value: 'b' }] };
-    const target = await loadApiTarget({
-      kubeconfigPath: kubeconfig(trusted(server.url), execUser(path, extra)),
-      env: { ...process.env, INHERITED: 'c' },
-    });
-    const headers = await headersOf(target);
-    expect(headers.authorization).toBe('Bearer a-b-c');
-  });
-
-  test('a command with a slash is found from the folder of the kubeconfig', async () => {
-    const command = plugin({ token: 'good' }).replace(folder, '.');
-    expect(await listWith(kubeconfig(trusted(server.url), execUser(command)))).toBe(0);
-  });
-
-  test('the plugin is told of the cluster where it asks for that', async () => {
-    const path = join(folder, 'plugin-cluster');
-    const text = `{"status":{"token":"'"$(printf %s "$KUBERNETES_EXEC_INFO" | base64 -w0)"'"}}`;
-    writeFileSync(path, `#!/bin/sh\necho '${text}'\n`);
-    chmodSync(path, 0o755);
-    const config = { audience: 'mine' };
-    const extension = { name: 'client.authentication.k8s.io/exec', extension: config };
-    const cluster = {
-      ...trusted(server.url),
-      'tls-server-name': 'api.test',
-      extensions: [extension],
-    };
-    const infoOf = async (extra: Record<string, unknown>): Promise<unknown> => {
-      const kubeconfigPath = kubeconfig(cluster, execUser(path, extra));
-      const headers = await headersOf(await loadApiTarget({ kubeconfigPath, env: process.env }));
-      return JSON.parse(atob(headers.authorization?.replace('Bearer ', '') ?? ''));
-    };
-    const { spec } = Object(await infoOf({ provideClusterInfo: true }));
-    expect(spec).toEqual({
-      interactive: false,
-      cluster: {
-        server: server.url,
-        'tls-server-name': 'api.test',
-        'certificate-authority-data': base64(authority.certificate),
-        config,
-      },
-    });
-    expect(Object(await infoOf({})).spec).toEqual({ interactive: false });
-  });
-
-  test('a plugin that must ask somebody is refused with the reason', async () => {
-    const user = execUser(plugin({ token: 'good' }), { interactiveMode: 'Always' });
-    const error = await rejectionOf(listWith(kubeconfig(trusted(server.url), user)));
-    expect(String(error)).toContain('interactiveMode');
-  });
-
-  test('requests that are refused at once share one run', async () => {
-    const path = plugin({ token: 'refused' });
-    const target = await loadApiTarget({
-      kubeconfigPath: kubeconfig(trusted(server.url), execUser(path)),
-      env: process.env,
-    });
-    const client = createKubeClient(target);
-    await Promise.all(Array.from({ length: 8 }, () => rejectionOf(client.list(NODES))));
-    expect(await runsOf(path)).toBe(2);
-  });
-
-  test.each([
-    ['fails', { exit: 3 }, 'exit code 3'],
-    ['prints no JSON', { text: 'hello' }, 'no JSON'],
-    ['prints no status', { text: '{}' }, 'no status'],
-    ['prints an empty status', { text: '{"status":{}}' }, 'neither token nor certificate'],
-  ])('a plugin that %s is an error of the request', async (_title, o, words) => {
-    const path = plugin({ token: 'good' }, o);
-    const error = await rejectionOf(listWith(kubeconfig(trusted(server.url), execUser(path))));
-    expect(String(error)).toContain(words);
-  });
-
-  test('a plugin that does not exist is an error of the request', async () => {
-    const path = kubeconfig(trusted(server.url), execUser('/nowhere/plugin'));
-    expect(isKubeError(await rejectionOf(listWith(path)), 'unauthorized')).toBe(true);
   });
 });
 
