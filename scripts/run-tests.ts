@@ -1,7 +1,8 @@
 // Runs one test suite by name and ends with a line `N passed, N failed`: the entry of `make test`, `make test-real`
-// and `make test-cluster`. Skips are repeated by name at the end, so that none goes unseen.
+// and `make test-cluster`. Skips and failures are repeated at the end, with the reason of each.
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { findLooseErrors, formatFailures, readReport, type TestFailure } from './test-report.ts';
 
 const root = join(import.meta.dir, '..');
 
@@ -25,45 +26,50 @@ async function realFiles(): Promise<string[]> {
   return files.map((name) => `./test/real/${name}`);
 }
 
-interface Tally {
+interface Outcome {
   passed: number;
-  failed: number;
+  failures: TestFailure[];
   skipped: string[];
 }
 
-/** Reads the counts from a JUnit report (the attributes that Bun writes on its root element). */
-function readReport(xml: string): Tally {
-  const attribute = (name: string): number =>
-    Number(new RegExp(`<testsuites[^>]* ${name}="(\\d+)"`).exec(xml)?.[1] ?? Number.NaN);
-  const [tests, failed, skipped] = [
-    attribute('tests'),
-    attribute('failures'),
-    attribute('skipped'),
-  ];
-  if ([tests, failed, skipped].some(Number.isNaN)) throw new Error('the test report has no counts');
-  const names = [...xml.matchAll(/<testcase name="([^"]*)"[^>]*>\s*<skipped/g)].map(
-    (match) => match[1] ?? '',
-  );
-  return { passed: tests - failed - skipped, failed, skipped: names };
-}
+/** A passing test takes milliseconds to seconds; on a loaded machine many times that. */
+const UNIT_TIMEOUT_MS = 120_000;
+const REAL_TIMEOUT_MS = 900_000;
 
-async function runGroup(paths: string[], extra: string[], number: number): Promise<Tally> {
+async function runGroup(paths: string[], extra: string[], number: number): Promise<Outcome> {
   const report = join(root, `build/test-report-${process.pid}-${number}.xml`);
-  const command = [process.execPath, 'test', ...paths, ...extra];
+  const timeoutMs = paths[0]?.endsWith('.real.ts') ? REAL_TIMEOUT_MS : UNIT_TIMEOUT_MS;
+  // `extra` comes last: of an option given twice the last counts.
+  const command = [process.execPath, 'test', ...paths, '--timeout', `${timeoutMs}`, ...extra];
   command.push('--reporter=junit', `--reporter-outfile=${report}`);
-  if (paths[0]?.endsWith('.real.ts')) command.push('--timeout', '900000');
-  const child = Bun.spawn(command, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = Bun.spawn(command, { cwd: root, stdio: ['ignore', 'inherit', 'pipe'] });
+  const output = await passOn(child.stderr);
   const code = await child.exited;
   const xml = await readFile(report, 'utf8').catch(() => undefined);
   await rm(report, { force: true });
+  const suite = `the suite ${paths.join(' ')}`;
   if (xml === undefined) {
-    console.error(`the suite ${paths.join(' ')} ended with code ${code} and without a report`);
-    return { passed: 0, failed: 1, skipped: [] };
+    const reason = `ended with code ${code} and without a report`;
+    const failures = [...findLooseErrors(output), { title: suite, reason }];
+    return { passed: 0, failures, skipped: [] };
   }
-  const tally = readReport(xml);
-  // A crash outside a test case (an error while loading a file) shows only in the exit code.
-  if (code !== 0 && tally.failed === 0) tally.failed = 1;
-  return tally;
+  const { passed, failures, skipped } = readReport(xml);
+  const all = [...failures, ...findLooseErrors(output)];
+  // A crash outside a test case shows at least in the exit code.
+  if (code !== 0 && all.length === 0) {
+    all.push({ title: suite, reason: `ended with code ${code}` });
+  }
+  return { passed, failures: all, skipped: [...skipped] };
+}
+
+/** Repeats what a suite prints as it comes, and returns it in the end. */
+async function passOn(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) {
+    process.stderr.write(chunk);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 const [name = '', ...extra] = Bun.argv.slice(2);
@@ -72,13 +78,15 @@ if (suite === undefined) {
   console.error(`usage: run-tests.ts ${Object.keys(suites).join('|')} [bun test options]`);
   process.exit(2);
 }
-const total: Tally = { passed: 0, failed: 0, skipped: [] };
+const total: Outcome = { passed: 0, failures: [], skipped: [] };
 for (const [number, paths] of (await suite()).entries()) {
-  const tally = await runGroup(paths, extra, number);
-  total.passed += tally.passed;
-  total.failed += tally.failed;
-  total.skipped.push(...tally.skipped);
+  const outcome = await runGroup(paths, extra, number);
+  total.passed += outcome.passed;
+  total.failures.push(...outcome.failures);
+  total.skipped.push(...outcome.skipped);
 }
 for (const skip of total.skipped) console.log(`skipped: ${skip}`);
-console.log(`${total.passed} passed, ${total.failed} failed`);
-process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
+const failed = total.failures.length;
+if (failed > 0) console.log(formatFailures(total.failures));
+console.log(`${total.passed} passed, ${failed} failed`);
+process.exit(failed === 0 && total.passed > 0 ? 0 : 1);
