@@ -1,6 +1,7 @@
 // The client against a server that misbehaves: what is tried again, what is not, and what every
 // failure turns into.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import type { ApiRequest } from '../../../../test/apiserver/requests.ts';
 import { type ApiServer, startApiServer } from '../../../../test/apiserver/server.ts';
 import { eventually } from '../../../../test/helpers/eventually.ts';
 import { createFakeClock } from '../../../../test/helpers/fake-clock.ts';
@@ -231,6 +232,35 @@ describe('failures', () => {
     const { client } = connect({ bodyBytesMax: 8_000 });
     const error = await rejectionOf(client.get(CONFIG_MAPS, { name, namespace }));
     expect(String(error)).toContain('larger than 8000 bytes');
+  });
+
+  test('a page beyond the size limit, or too slow, is asked for in smaller ones', async () => {
+    const label = uniqueName();
+    const data = { a: 'x'.repeat(2_000) };
+    const names = Array.from({ length: 9 }, () => uniqueName()).sort();
+    for (const name of names) {
+      const metadata = { name, namespace, labels: { label } };
+      await connect().client.create(CONFIG_MAPS, { metadata, data });
+    }
+    const labelSelector = `label=${label}`;
+    const listWith = async (o: KubeClientOptions, timeoutMs = 5_000): Promise<unknown[]> => {
+      const { items } = await connect(o).client.list(CONFIG_MAPS, { labelSelector, timeoutMs });
+      return items.map(({ metadata }) => metadata?.name);
+    };
+    expect(await listWith({ bodyBytesMax: 5_000 })).toEqual(names);
+    const isLarge = ({ query }: ApiRequest): boolean => Number(query.get('limit')) > 8;
+    using slow = server.faults.add({ action: 'hang', match: isLarge });
+    expect(await listWith({}, 50)).toEqual(names);
+    expect(slow.hits).toBe(2); // 500 and 63
+  });
+
+  test('one object beyond the size limit makes the list fail, and is tried once', async () => {
+    const metadata = { name: uniqueName(), namespace, labels: { large: 'yes' } };
+    await connect().client.create(CONFIG_MAPS, { metadata, data: { a: 'x'.repeat(10_000) } });
+    const { client, slept } = connect({ bodyBytesMax: 8_000 });
+    const list = client.list(CONFIG_MAPS, { labelSelector: 'large=yes' });
+    expect(await rejectionOf(list)).toMatchObject({ reason: 'AnswerTooLarge' });
+    expect(slept).toEqual([]);
   });
 
   test('an object that does not fit its kind is an error', async () => {

@@ -10,6 +10,7 @@ import {
   isAbsence,
   parseList,
   retryWaitMs,
+  smallerPage,
   withQuery,
 } from './request-parts.ts';
 import { isRecord, type ObjectKey, type Resource, toApiVersion, toPath } from './resource.ts';
@@ -171,23 +172,28 @@ class HttpKubeClient implements KubeClient {
 
   async *pages<T>(resource: Resource<T>, o: ListOptions = {}): AsyncGenerator<Page<T>> {
     const attempt = `list ${describe(resource, o)}`;
-    let next = '';
-    do {
+    let pageSize = o.pageSize ?? DEFAULT_PAGE_SIZE;
+    for (let next: string | undefined = ''; next !== undefined; ) {
       const path = withQuery(toPath(resource, { namespace: o.namespace }), {
-        limit: String(o.pageSize ?? DEFAULT_PAGE_SIZE),
+        limit: String(pageSize),
         continue: next,
         labelSelector: o.labelSelector,
         fieldSelector: o.fieldSelector,
       });
-      const list = parseList(await this.#send('GET', path, attempt, o), attempt);
+      const answer = await this.#sendPage(path, attempt, o, pageSize);
+      if (answer.retryWith !== undefined) {
+        pageSize = answer.retryWith;
+        continue;
+      }
+      const list = parseList(answer.value, attempt);
       const frame = { apiVersion: toApiVersion(resource), kind: resource.kind };
       yield {
         // Items of built-in kinds travel without apiVersion and kind.
         items: list.items.map((item) => this.#parse(resource, attempt, { ...frame, ...item })),
         resourceVersion: list.resourceVersion,
       };
-      next = list.continue;
-    } while (next !== '');
+      next = list.continue === '' ? undefined : list.continue;
+    }
   }
 
   async create<T>(resource: Resource<T>, object: unknown, o: WriteOptions = {}): Promise<T> {
@@ -290,12 +296,30 @@ class HttpKubeClient implements KubeClient {
     return this.#parse(resource, attempt, answer);
   }
 
+  /** Large objects and slow servers: what is too much at once is taken in parts. */
+  async #sendPage(
+    path: string,
+    attempt: string,
+    o: RequestOptions,
+    pageSize: number,
+  ): Promise<{ retryWith: number } | { retryWith?: never; value: unknown }> {
+    const isFinal = (error: unknown): boolean => smallerPage(error, pageSize) !== undefined;
+    try {
+      return { value: await this.#send('GET', path, attempt, o, undefined, isFinal) };
+    } catch (error) {
+      const retryWith = smallerPage(error, pageSize);
+      if (retryWith === undefined) throw error;
+      return { retryWith };
+    }
+  }
+
   async #send(
     method: HttpRequest['method'],
     path: string,
     attempt: string,
     o: RequestOptions,
     sent?: { text: string; type: string },
+    isFinal: (error: unknown) => boolean = () => false,
   ): Promise<unknown> {
     const request: HttpRequest = {
       method,
@@ -310,7 +334,7 @@ class HttpKubeClient implements KubeClient {
         return await this.#transport.exchange(request);
       } catch (error) {
         const waitMs = retryWaitMs(error, method, failures, this.#random);
-        if (waitMs === undefined) throw error;
+        if (waitMs === undefined || isFinal(error)) throw error;
         await this.#clock.sleep(waitMs, o.signal);
       }
     }

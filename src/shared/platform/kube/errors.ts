@@ -79,6 +79,8 @@ export function toKubeError(o: {
   });
 }
 
+/** Reason of an answer that was not read to its end. */
+export const TOO_LARGE = 'AnswerTooLarge';
 const DETAIL_CHARS_MAX = 500;
 
 interface ParsedStatus {

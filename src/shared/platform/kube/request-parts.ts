@@ -1,12 +1,14 @@
 // The decisions around one request that need no connection: what it is called in messages, whether
 // it may be sent again, what counts as absence, and how a list answer is taken apart.
 import { type Backoff, backoffMs } from '../backoff.ts';
-import { isKubeError, KubeError } from './errors.ts';
+import { isKubeError, KubeError, TOO_LARGE } from './errors.ts';
 import { isRecord, type ObjectKey, type Resource } from './resource.ts';
 import type { HttpRequest } from './transport.ts';
 
 const ATTEMPTS_MAX = 4;
 const RETRY_BACKOFF: Backoff = { initialMs: 100, maxMs: 2_000 };
+/** From 500 to 1 in as many attempts as other reads have. */
+const PAGE_DIVISOR = 8;
 /** A longer wait asked for by the server is left to the caller. */
 const RETRY_AFTER_MS_MAX = 10_000;
 
@@ -24,11 +26,18 @@ export function retryWaitMs(
       ? error.retryAfterMs + Math.round(random() * RETRY_BACKOFF.initialMs)
       : undefined;
   }
-  const isReadable = error.reason !== 'UnreadableAnswer';
+  const isReadable = error.reason !== 'UnreadableAnswer' && error.reason !== TOO_LARGE;
   const isPassing = ['unavailable', 'throttled', 'timeout'].includes(error.kind);
   return method === 'GET' && isPassing && isReadable
     ? backoffMs(RETRY_BACKOFF, failures, random)
     : undefined;
+}
+
+/** A page that failed with this is asked for again in parts of so many objects; 1 at the least. */
+export function smallerPage(error: unknown, pageSize: number): number | undefined {
+  if (pageSize <= 1 || !isKubeError(error)) return undefined;
+  const isTooMuch = error.reason === TOO_LARGE || (error.kind === 'timeout' && error.status === 0);
+  return isTooMuch ? Math.ceil(pageSize / PAGE_DIVISOR) : undefined;
 }
 
 /** A 404 that names this very object. A missing kind, a wrong path or a proxy's 404 does not. */

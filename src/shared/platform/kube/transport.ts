@@ -2,7 +2,7 @@
 // every way to fail turned into a KubeError. Retries and the meaning of answers are the client's.
 import { messageWithCauses } from '../log.ts';
 import type { ApiCredentials, ApiTarget } from './api-target.ts';
-import { KubeError, toKubeError } from './errors.ts';
+import { KubeError, TOO_LARGE, toKubeError } from './errors.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -182,11 +182,17 @@ function unreachable(request: HttpRequest, cause: unknown): KubeError {
   });
 }
 
-function unreadable(attempt: string, status: number, detail: string, cause?: unknown): KubeError {
+function unreadable(
+  attempt: string,
+  status: number,
+  detail: string,
+  o: { cause?: unknown; reason?: string } = {},
+): KubeError {
+  const { cause, reason = 'UnreadableAnswer' } = o;
   return new KubeError({
     kind: 'unavailable',
     status,
-    reason: 'UnreadableAnswer',
+    reason,
     attempt,
     detail,
     cause,
@@ -206,7 +212,8 @@ async function readCapped(response: Response, bytesMax: number, attempt: string)
   for await (const chunk of response.body) {
     sizeBytes += chunk.byteLength;
     if (sizeBytes > bytesMax) {
-      throw unreadable(attempt, response.status, `answer is larger than ${bytesMax} bytes`);
+      const detail = `answer is larger than ${bytesMax} bytes`;
+      throw unreadable(attempt, response.status, detail, { reason: TOO_LARGE });
     }
     chunks.push(chunk);
   }
@@ -217,6 +224,6 @@ function parseJson(text: string, status: number, attempt: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw unreadable(attempt, status, 'answer is not JSON', error);
+    throw unreadable(attempt, status, 'answer is not JSON', { cause: error });
   }
 }
