@@ -5,7 +5,7 @@ import { expectClean, kindOf, linkNames, PATH, setUp } from './attach-scene.ts';
 import { hostObject, NODE, networkObject } from './cluster.ts';
 import { addressesIn, cniRequest, createFakeHost, send, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 describe('ADD', () => {
   test('gives one interface per NIC with an address of its pool', async () => {

@@ -10,7 +10,7 @@ import { hostObject, NODE, networkObject, putHost, rail } from './cluster.ts';
 import { kindOf, pool1, published } from './cluster-scene.ts';
 import { addressesIn, cniRequest, createFakeHost, send, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 describe('indices', () => {
   test('one that two hosts hold is used by neither, until only one holds it', async () => {

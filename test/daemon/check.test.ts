@@ -4,7 +4,7 @@ import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import type { CniResult } from '../../src/shared/model/cni/result.ts';
 import { cniRequest, createFakeHost, type Harness, send, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 async function attached(): Promise<{ h: Harness; result: CniResult }> {
   const hostNet = createFakeHost();

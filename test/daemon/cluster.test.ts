@@ -7,7 +7,7 @@ import { hostObject, NODE, networkObject, startCluster } from './cluster.ts';
 import { keepDirectory, kindOf, podObject, pool1, poolObject, published } from './cluster-scene.ts';
 import { addressesIn, cniRequest, createFakeHost, send, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 describe('without an API server', () => {
   test('a node that knows its plan serves pods, and catches up later', async () => {

@@ -9,7 +9,7 @@ import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, startCluster } from './cluster.ts';
 import { cniRequest, createFakeHost, type Harness, send, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 const podObject = (name: string) => ({
   apiVersion: 'v1',

@@ -3,7 +3,7 @@ import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { expectClean, kindOf, linkNames, setUp } from './attach-scene.ts';
 import { addressesIn, cniRequest, send } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 describe('DEL', () => {
   test('removes links, frees nothing at once, and can be repeated', async () => {

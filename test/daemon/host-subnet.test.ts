@@ -5,7 +5,7 @@ import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, putHost, startCluster } from './cluster.ts';
 import { addressesIn, cniRequest, createFakeHost, send, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 /** Blocks of 16 addresses: 10.0.1.0/28 holds the NICs of hosts 0 to 5, from .10 on. */
 const network = networkObject({

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { serveSocket } from '../../src/daemon/http/serve.ts';
 import { cniRequest, createFakeHost, type Harness, send, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 async function setUp(env: Record<string, string> = {}) {
   const hostNet = createFakeHost();

@@ -5,7 +5,7 @@ import { eventually } from '../helpers/eventually.ts';
 import { hostObject, networkObject } from './cluster.ts';
 import { cniRequest, createFakeHost, send, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 const LONG = `ip-10-0-0-1.${'a-long-zone.'.repeat(6)}internal`;
 const LABEL = /^[a-z0-9][-a-z0-9.]{0,61}[a-z0-9]$/;

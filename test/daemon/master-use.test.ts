@@ -3,7 +3,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test';
 import { hostObject, NODE, networkObject } from './cluster.ts';
 import { cniRequest, createFakeHost, type Harness, send, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 const networks = ['l3', 'l2', 'mac'].map((name, index) =>
   networkObject({ name, spec: { subnet: `192.${168 + index}.0.0/16` } }),

@@ -19,7 +19,7 @@ import {
   startHarness,
 } from './harness.ts';
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const STEPS = 120;
 const CONTAINERS = 8;

@@ -4,7 +4,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test';
 import { eventually } from '../helpers/eventually.ts';
 import { cniRequest, createFakeHost, send, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 const NAME = 'net-192.168.0.0-24';
 

@@ -9,7 +9,7 @@ import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, putHost } from './cluster.ts';
 import { createFakeHost, type Harness, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 const L3 = { ipam: { vlanMode: 'l3' } };
 const world = () => [

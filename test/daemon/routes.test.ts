@@ -7,7 +7,7 @@ import type { FakeHostNet } from '../hostnet/fake-host-net.ts';
 import { hostObject, NODE, networkObject, putHost, startCluster } from './cluster.ts';
 import { createFakeHost, type Harness, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 const L3 = { ipam: { vlanMode: 'l3' } };
 const world = (...peers: number[]) => [

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { eventually } from '../helpers/eventually.ts';
 import { startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 test('a spool that is no directory keeps the daemon from being ready, until it is one', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'mnd-'));

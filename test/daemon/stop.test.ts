@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { createFaultPoints } from '../../src/daemon/attach/fault-points.ts';
 import { cniRequest, createFakeHost, type Harness, send, startHarness } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 /** Far below the grace period of a pod, after which it is killed. */
 const STOP_MS_MAX = 4_000;
 

@@ -4,7 +4,7 @@
 import type { Core } from '../../../core-wasm/index.ts';
 import { parseAddress } from '../../shared/model/ip/address.ts';
 import { containsAddress } from '../../shared/model/ip/cidr.ts';
-import type { IpPoolSpec } from '../../shared/model/objects/ip-pool.ts';
+import type { Allocation, IpPoolSpec } from '../../shared/model/objects/ip-pool.ts';
 import type { KubeClient } from '../../shared/platform/kube/client.ts';
 import { IP_POOLS } from '../../shared/platform/kube/resource.ts';
 import type { Logger } from '../../shared/platform/log.ts';
@@ -13,10 +13,11 @@ import type { AttachPorts } from '../attach/ports.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
 import type { PeerPlans } from '../cluster/peer-plans.ts';
 import type { Inventory } from '../inventory/nic-inventory.ts';
-import type { Attachment } from '../journal/attachment.ts';
+import { type Attachment, addressesOf } from '../journal/attachment.ts';
 import { type NetworkPools, planNetworkPools } from './plan-pools.ts';
 import { type PoolPlan, parsePublishedPlan, parseStoredPool, toStoredPool } from './pool-plan.ts';
 import type { PoolSet, WantedPool } from './pool-set.ts';
+import { findBeyondJournal } from './published-beyond.ts';
 
 /** An address that two records claim, or that is in no pool; nobody but the first gets it. */
 export interface AdoptionConflict {
@@ -42,6 +43,8 @@ export class PoolKeeper {
   readonly #ports: PoolKeeperPorts;
   /** Pools whose objects were looked at, as the journal has them. */
   readonly #complete = new Map<string, PoolPlan>();
+  /** Those of them whose objects this process has compared with the journal. */
+  readonly #compared = new Set<string>();
   #plans = new Map<string, NetworkPools>();
   #conflicts: AdoptionConflict[] = [];
 
@@ -64,7 +67,7 @@ export class PoolKeeper {
 
   /** Whether the journal knows everything that was ever given from this pool. */
   isComplete(name: string): boolean {
-    return this.#complete.has(name);
+    return this.#complete.has(name) && this.#compared.has(name);
   }
 
   /** Makes the pools what is planned now. Failing to reach the API server delays new pools only. */
@@ -73,7 +76,10 @@ export class PoolKeeper {
     await peers.refresh(signal);
     const plans = this.#planAll();
     const wanted = plans.flatMap((plan) => plan.pools);
-    if (view.isLive) await this.#adoptPublished(wanted);
+    if (view.isLive) {
+      await this.#adoptBeyondJournal();
+      await this.#adoptPublished(wanted);
+    }
     const usable: WantedPool[] = [];
     for (const pool of wanted) usable.push(await this.#complement(pool));
     this.#plans = new Map(plans.map((plan) => [plan.network, plan]));
@@ -84,6 +90,7 @@ export class PoolKeeper {
   /** The object of a pool that is not in the set any more was removed. */
   async forget(name: string): Promise<void> {
     if (!this.#complete.delete(name)) return;
+    this.#compared.delete(name);
     await this.#ports.journal.deletePlan({ kind: 'pool', name });
   }
 
@@ -101,6 +108,50 @@ export class PoolKeeper {
         duplicates: peers.duplicates(network.name),
       }),
     );
+  }
+
+  /** Once per process: a journal can be older than it should be without being damaged. */
+  async #adoptBeyondJournal(): Promise<void> {
+    const { view, log } = this.#ports;
+    for (const [name, plan] of this.#complete) {
+      if (this.#compared.has(name)) continue;
+      const spec = view.publishedPools().get(name)?.spec;
+      const lost = spec?.hostName === view.node ? this.#findLost(plan, spec) : [];
+      if (lost.length > 0) {
+        await this.#takeOver(plan, lost);
+        log.info('took over allocations', { pool: name, count: lost.length, why: 'not recorded' });
+      }
+      this.#compared.add(name);
+    }
+  }
+
+  #findLost({ name, network }: PoolPlan, spec: IpPoolSpec): readonly Allocation[] {
+    const { journal, view, clock } = this.#ports;
+    const holders = new Map(
+      journal.held().flatMap((one) => (one.network === network ? [[one.address, one.pool]] : [])),
+    );
+    for (const { address, podNamespace, podName } of journal.allocationsOf(name)) {
+      holders.set(address, `${podNamespace}/${podName}`);
+    }
+    const resting = journal
+      .quarantined()
+      .filter((one) => one.network === network && one.untilMs > clock.now())
+      .map(({ address }) => address);
+    const { lost, contested } = findBeyondJournal(spec.allocations, {
+      holders,
+      resting: new Set(resting),
+      existsPod: (pod) => view.podUid(pod) !== undefined,
+    });
+    for (const { listed, holder } of contested) {
+      this.#addConflict(name, listed, `${holder} has it as well`);
+    }
+    return lost;
+  }
+
+  #addConflict(pool: string, { namespace, pod, address }: Allocation, reason: string): void {
+    const conflict = { pool, address, pod: `${namespace}/${pod}`, reason };
+    this.#conflicts.push(conflict);
+    this.#ports.log.error('allocation not taken over', { ...conflict });
   }
 
   /** Takes over objects of this node that are in no plan: their pods still hold the addresses. */
@@ -137,27 +188,35 @@ export class PoolKeeper {
   }
 
   async #adopt(plan: PoolPlan, spec: IpPoolSpec | undefined): Promise<void> {
-    const { journal, log } = this.#ports;
-    const attachments = spec === undefined ? [] : this.#toRows(plan, spec);
-    await journal.adoptPool({ name: plan.name, body: toStoredPool(plan), attachments });
+    const count = await this.#takeOver(plan, spec?.allocations ?? []);
     this.#complete.set(plan.name, plan);
-    if (attachments.length === 0) return;
-    log.info('took over allocations', { pool: plan.name, count: attachments.length });
+    this.#compared.add(plan.name);
+    if (count > 0) this.#ports.log.info('took over allocations', { pool: plan.name, count });
   }
 
-  #toRows(plan: PoolPlan, spec: IpPoolSpec): Attachment[] {
-    const { journal, view, log } = this.#ports;
+  async #takeOver(plan: PoolPlan, allocations: readonly Allocation[]): Promise<number> {
+    const { journal, pools } = this.#ports;
+    const { name, network } = plan;
+    const attachments = this.#toRows(plan, allocations);
+    // Before the write: meanwhile nobody shall be given one of them.
+    const addresses = attachments.flatMap((row) => addressesOf(row).map(({ address }) => address));
+    for (const address of addresses) pools.hold({ network, address });
+    await journal.adoptPool({ name, body: toStoredPool(plan), attachments });
+    return attachments.length;
+  }
+
+  #toRows(plan: PoolPlan, allocations: readonly Allocation[]): Attachment[] {
+    const { journal, view } = this.#ports;
     const held = new Set(
       journal.held().flatMap(({ network, address }) => (network === plan.network ? address : [])),
     );
-    return spec.allocations.flatMap(({ pod, namespace, address: text }) => {
+    return allocations.flatMap((allocation) => {
+      const { pod, namespace, address: text } = allocation;
       const address = parseAddress(text);
       const isInside = address !== undefined && containsAddress(plan.podCidr, address);
       const reason = isInside ? (held.has(text) ? 'recorded twice' : undefined) : 'not in the pool';
       if (address === undefined || reason !== undefined) {
-        const conflict = { pool: plan.name, address: text, pod: `${namespace}/${pod}` };
-        this.#conflicts.push({ ...conflict, reason: reason ?? 'no address' });
-        log.error('allocation not taken over', { ...conflict, reason });
+        this.#addConflict(plan.name, allocation, reason ?? 'no address');
         return [];
       }
       held.add(text);

@@ -130,9 +130,12 @@ export class PoolSet {
     return { record, index, address };
   }
 
-  /** Occupies an address that somebody holds already. False if no pool has it or it is held. */
-  occupy(record: PoolRecord, index: number): boolean {
-    return record.pool.occupy(index) === 'occupied';
+  /** Occupies an address that somebody holds already, by the journal; its quarantine is over. */
+  hold(o: { network: string; address: string }): void {
+    this.#quarantine = this.#quarantine.filter(
+      ({ network, address }) => network !== o.network || address !== o.address,
+    );
+    this.#mirror(o, o.address, (pool, index) => pool.occupy(index));
   }
 
   /** Frees an address that nobody was told of. */
