@@ -22,8 +22,8 @@ export interface BeyondJournal<T> {
 }
 
 /**
- * A pod that is there, has nothing in the journal, and whose address another one has, is contested;
- * any other address that changed hands did so in the ordinary way.
+ * Pods that are gone hold nothing. A pod that is there and has nothing in the journal, while
+ * another one has its address, is contested; other addresses changed hands in the ordinary way.
  */
 export function findBeyondJournal<T extends Listed>(
   allocations: readonly T[],
@@ -33,13 +33,14 @@ export function findBeyondJournal<T extends Listed>(
   const lost: T[] = [];
   const contested: { listed: T; holder: string }[] = [];
   for (const listed of allocations) {
-    const parsed = parseAddress(listed.address);
-    const address = parsed === undefined ? listed.address : formatAddress(parsed);
+    const { namespace, pod, address: text } = listed;
+    if (!existsPod({ namespace, name: pod })) continue;
+    const parsed = parseAddress(text);
+    const address = parsed === undefined ? text : formatAddress(parsed);
     const holder = holders.get(address);
-    const isUnknownPod = !knownPods.has(`${listed.namespace}/${listed.pod}`);
     if (holder === undefined) {
       if (!resting.has(address)) lost.push(listed);
-    } else if (isUnknownPod && existsPod({ namespace: listed.namespace, name: listed.pod })) {
+    } else if (!knownPods.has(`${namespace}/${pod}`)) {
       contested.push({ listed, holder });
     }
   }
