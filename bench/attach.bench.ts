@@ -2,6 +2,7 @@
 // the reference plugins macvlan + host-local on the same links, in the same run, turn about.
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { compileFile } from '../scripts/build.ts';
 import * as lab from '../scripts/demo/lab.ts';
 import { callPlugin } from '../scripts/demo/runtime.ts';
 import * as stack from '../scripts/demo/stack.ts';
@@ -27,6 +28,17 @@ const ORIGINAL_MS: Record<string, number> = {
 interface Times {
   add: number[];
   del: number[];
+}
+
+/** What the calls of one benchmark have in common. */
+interface Setting {
+  /** The NAD's configuration. */
+  config: string;
+  /** Folder of the reference plugins, and the one in which host-local keeps its addresses. */
+  folder: string;
+  data: string;
+  /** A program that does nothing, of the same runtime. */
+  empty: string;
 }
 
 /** Paths of the reference plugins, built from their Go module. Throws with the builder's words when there is no Go. */
@@ -96,16 +108,17 @@ const network = {
   },
 };
 
-async function measure(count: number, config: string, folder: string, data: string) {
+async function measure(count: number, { config, folder, data, empty }: Setting) {
   const ours: Times = { add: [], del: [] };
   const theirs: Times = { add: [], del: [] };
+  const floor: number[] = [];
   const wanted = JSON.stringify({ ...JSON.parse(config), args: { cni: { nics: count } } });
   const nics = Array.from({ length: count }, (_, nic) => nic);
   for (let round = 0; round < ROUNDS + WARM_UP; round += 1) {
     const pod = await lab.buildPod(lab.hostName(0), round % 26);
-    const call = (command: 'ADD' | 'DEL') =>
+    const call = (command: 'ADD' | 'DEL', program: string = stack.CNI_PROGRAM) =>
       callPlugin({
-        program: stack.CNI_PROGRAM,
+        program,
         command,
         pod,
         ifName: 'net1',
@@ -120,6 +133,7 @@ async function measure(count: number, config: string, folder: string, data: stri
     const samples = {
       theirAdd: await refer('ADD'),
       ourAdd: (await call('ADD')).tookMs,
+      floor: (await call('ADD', empty)).tookMs,
       theirDel: await refer('DEL'),
       ourDel: (await call('DEL')).tookMs,
     };
@@ -129,8 +143,21 @@ async function measure(count: number, config: string, folder: string, data: stri
     theirs.del.push(samples.theirDel);
     ours.add.push(samples.ourAdd);
     ours.del.push(samples.ourDel);
+    floor.push(samples.floor);
   }
-  return [toRow(`ADD ${count}`, ours.add, theirs.add), toRow(`DEL ${count}`, ours.del, theirs.del)];
+  const rows = [
+    toRow(`ADD ${count}`, ours.add, theirs.add),
+    toRow(`DEL ${count}`, ours.del, theirs.del),
+  ];
+  if (count > 1) return rows;
+  return [
+    ...rows,
+    timeRow('an empty program in the place of ADD 1', 'ms', summarise(floor), {
+      peer: '1 x macvlan + host-local',
+      peerTimes: summarise(theirs.add),
+      note: 'what the runtime needs to start and end: the floor',
+    }),
+  ];
 }
 
 /** One row: the share of the peer's time and what it has to keep; the original's time as a note. */
@@ -158,8 +185,11 @@ export async function runAttachBench(): Promise<BenchRow[]> {
     await stack.startController();
     await stack.startDaemons(size, data);
     const config = await stack.createNetwork(running, network, size);
+    const empty = join(data, 'empty');
+    await compileFile({ entry: 'bench/peers/empty.ts', output: empty, shortLived: true });
+    const setting = { config, folder, data, empty };
     const rows: BenchRow[] = [];
-    for (const count of COUNTS) rows.push(...(await measure(count, config, folder, data)));
+    for (const count of COUNTS) rows.push(...(await measure(count, setting)));
     return rows;
   } finally {
     rmSync(data, { recursive: true, force: true });

@@ -101,25 +101,7 @@ async function buildProgram(name: string): Promise<BuildOutcome> {
 async function compile(name: string, program: Program, output: string): Promise<void> {
   const partial = `${output}.${process.pid}.partial`;
   try {
-    const built = await Bun.build({
-      entrypoints: [join(ROOT, program.entry)],
-      target: 'bun',
-      format: 'esm',
-      minify: true,
-      bytecode: true,
-      metafile: true,
-      define: { 'process.env.MULTI_NIC_VERSION': JSON.stringify(packageVersion()) },
-      // A program started by root must not read settings from whatever folder it is started in.
-      compile: {
-        outfile: partial,
-        autoloadDotenv: false,
-        autoloadBunfig: false,
-        jitPolicy: program.shortLived ? SHORT_LIVED_JIT_POLICY : 1,
-      },
-    });
-    const inputs = Object.keys(built.metafile?.inputs ?? {})
-      .map((path) => resolve(path))
-      .filter(existsSync); // not the compiler's own virtual modules
+    const inputs = await compileFile({ ...program, output: partial });
     await Bun.write(inputsFile(name), JSON.stringify(inputs));
     renameSync(partial, output);
   } catch (error) {
@@ -127,6 +109,36 @@ async function compile(name: string, program: Program, output: string): Promise<
   } finally {
     rmSync(partial, { force: true });
   }
+}
+
+/**
+ * Compiles one program, `entry` being relative to the root, and returns the files that went into it.
+ * Throws what Bun.build throws.
+ */
+export async function compileFile(o: {
+  readonly entry: string;
+  readonly output: string;
+  readonly shortLived: boolean;
+}): Promise<string[]> {
+  const built = await Bun.build({
+    entrypoints: [join(ROOT, o.entry)],
+    target: 'bun',
+    format: 'esm',
+    minify: true,
+    bytecode: true,
+    metafile: true,
+    define: { 'process.env.MULTI_NIC_VERSION': JSON.stringify(packageVersion()) },
+    // A program started by root must not read settings from whatever folder it is started in.
+    compile: {
+      outfile: o.output,
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      jitPolicy: o.shortLived ? SHORT_LIVED_JIT_POLICY : 1,
+    },
+  });
+  return Object.keys(built.metafile?.inputs ?? {})
+    .map((path) => resolve(path))
+    .filter(existsSync); // not the compiler's own virtual modules
 }
 
 /** Bun.build throws an AggregateError whose own message names no file. */
