@@ -52,11 +52,11 @@ export class Metrics {
     };
   }
 
-  /** `read` is called for each scrape. */
+  /** `read` is called for each scrape. A name that ends in `_total` is that of a counter. */
   gauge(o: { name: string; help: string; read: () => readonly Sample[] }): void {
     this.#families.push({
       ...o,
-      type: 'gauge',
+      type: o.name.endsWith('_total') ? 'counter' : 'gauge',
       lines: () => o.read().map(({ labels, value }) => `${o.name}${toText(labels)} ${value}`),
     });
   }
