@@ -12,7 +12,7 @@ import { formatLedger, type LedgerNet } from '../plan/ledger.ts';
 import type { NetworkFinding } from '../plan/network-status.ts';
 import type { Problem } from '../plan/problem.ts';
 import { publishedIn } from '../watch/index-observation.ts';
-import type { CidrView, NetworkView } from '../watch/views.ts';
+import { type CidrView, type NetworkView, toCidrView } from '../watch/views.ts';
 import type { ControllerContext } from './context.ts';
 import { deleteWithFinalizer, removeFinalizer } from './finalizers.ts';
 import type { NetworkMemory } from './network-memory.ts';
@@ -90,12 +90,12 @@ export async function copyCidr(
     return written;
   }
   signal.throwIfAborted();
-  if (view === undefined) {
-    const object = { metadata: { name: target.network.name }, spec: plan.spec };
-    await context.client.create(CIDRS, object, { signal });
-  } else {
-    await context.client.replace(CIDRS, { ...view.object, spec: plan.spec }, { signal });
-  }
+  const { name } = target.network;
+  const stored =
+    view === undefined
+      ? await context.client.create(CIDRS, { metadata: { name }, spec: plan.spec }, { signal })
+      : await context.client.replace(CIDRS, { ...view.object, spec: plan.spec }, { signal });
+  context.world.putCidr(toCidrView(stored), view?.resourceVersion);
   memory.cidrWritten = { atMs: context.clock.monotonic(), bytes: plan.bytes };
   return written;
 }

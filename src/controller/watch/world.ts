@@ -43,6 +43,7 @@ export class World {
   readonly networks = new Overlay<NetworkView>(() => this.#all.networks);
   readonly hosts = new Overlay<HostView>(() => this.#all.hosts);
   readonly #ledgers = new Overlay<LedgerView>(() => this.#all.ledgers);
+  readonly #cidrs = new Overlay<CidrView>(() => this.#all.cidrs);
   readonly pools = new PoolIndex();
   readonly #all: Collections;
   readonly #options: WorldOptions;
@@ -140,11 +141,11 @@ export class World {
   }
 
   cidr(network: string): CidrView | undefined {
-    return this.#all.cidrs.get(network);
+    return this.#cidrs.get(network);
   }
 
-  cidrs(): Iterable<CidrView> {
-    return this.#all.cidrs.values();
+  putCidr(view: CidrView, basedOn: string | undefined): void {
+    this.#cidrs.put(view.name, view, basedOn);
   }
 
   pool(name: string): PoolView | undefined {
@@ -285,6 +286,7 @@ export class World {
   }
 
   #cidrChanged(network: string): void {
+    this.#cidrs.forget(network);
     this.#enqueue('network', network);
     this.#holdingChanged(network);
   }
