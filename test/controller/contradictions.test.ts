@@ -92,7 +92,7 @@ describe('contradictions', () => {
     await lab.addHost('node-0', A);
     await lab.addNetwork('net', toSpec());
     const first = await lab.startController();
-    await lab.untilCondition('net', 'CidrWritten', 'True');
+    await lab.untilCondition('net', 'Ready', 'True');
     await first.stop();
     await writeCidr(lab, { 'node-0': 0, 'node-9': 0 });
     await lab.addHost('node-9', A);

@@ -4,7 +4,7 @@ import * as kinds from '../../src/shared/platform/kube/resource.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { type Lab, startLab, toSpec } from './harness.ts';
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 /** Waits for an event of the network with that type and a message that has this part. */
 async function untilEvent(lab: Lab, type: string, part: string) {

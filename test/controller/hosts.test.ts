@@ -15,7 +15,7 @@ describe('hosts', () => {
     for (const name of ['node-0', 'node-1']) await lab.addHost(name, A);
     await lab.addNetwork('net', toSpec());
     await lab.startController();
-    await lab.untilIndices('node-1', 'net', 1);
+    await lab.untilCondition('net', 'Ready', 'True');
     await addPool(lab, { name: 'net-192.168.1.0-24', network: 'net', host: 'node-1', pods: ['x'] });
     await lab.removeNode('node-1');
     await eventually('the host interface is gone', async () => {
@@ -74,7 +74,7 @@ describe('hosts', () => {
     for (const name of ['node-0', 'node-1', 'node-2']) await lab.addHost(name, A);
     await lab.addNetwork('net', toSpec());
     await lab.startController();
-    await lab.untilIndices('node-2', 'net', 1);
+    await lab.untilCondition('net', 'Ready', 'True');
     await lab.removeNode('node-0');
     await eventually('index 0 is free', async () => {
       const object = await lab.cidr('net');
@@ -90,7 +90,7 @@ describe('hosts', () => {
     for (const name of ['node-0', 'node-1']) await lab.addHost(name, A);
     await lab.addNetwork('net', toSpec());
     await lab.startController();
-    await lab.untilIndices('node-1', 'net', 1);
+    await lab.untilCondition('net', 'Ready', 'True');
     await lab.client.delete(kinds.HOST_INTERFACES, { name: 'node-0' });
     await lab.addHost('node-2', A);
     await lab.untilIndices('node-2', 'net', 1);
@@ -105,7 +105,7 @@ describe('hosts', () => {
     for (const name of ['node-0', 'node-1']) await lab.addHost(name, A);
     await lab.addNetwork('net', toSpec());
     const first = await lab.startController();
-    await lab.untilCondition('net', 'CidrWritten', 'True');
+    await lab.untilCondition('net', 'Ready', 'True');
     await first.stop();
     await lab.client.delete(kinds.HOST_INTERFACES, { name: 'node-0' });
     await lab.addHost('node-2', A);

@@ -9,7 +9,7 @@ import { eventually } from '../helpers/eventually.ts';
 import type { FakeHostNet } from '../hostnet/fake-host-net.ts';
 import { type Lab, startLab, toSpec } from './harness.ts';
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const PEER = 'p1';
 const RAILS = ['10.0.1.0/24', '10.0.2.0/24'];
