@@ -3,6 +3,9 @@
 import { DomainError } from '../../shared/model/errors.ts';
 import type { PodLinkRequest, PodRouteRequest } from './host-net.ts';
 
+/** Bytes (RFC 8200, section 5); the kernel has no IPv6 on a link with fewer. */
+const IPV6_MTU_MIN = 1_280;
+
 /** Where in making a pod link the kernel refused. */
 export type LinkStep = 'master' | 'create' | 'address' | 'route';
 
@@ -85,17 +88,26 @@ const addressReasons: Record<string, string> = {
 
 function reasonOf(refusal: LinkRefusal): string | undefined {
   if (refusal.step === 'master') return 'the master does not exist any more';
-  if (refusal.step === 'address') return addressReasons[refusal.errno];
+  if (refusal.step === 'address') return addressReason(refusal);
   if (refusal.step === 'route') return routeReasons[refusal.errno];
   return createReason(refusal);
 }
 
-function createReason({ errno, request, masterMtu }: LinkRefusal): string | undefined {
+function addressReason({ errno, request, masterMtu, subject }: LinkRefusal): string | undefined {
+  const mtu = request.mtu || (masterMtu ?? IPV6_MTU_MIN);
+  if (errno === 'EINVAL' && subject?.includes(':') === true && mtu < IPV6_MTU_MIN) {
+    return `IPv6 needs an MTU of ${IPV6_MTU_MIN}, not ${mtu}`;
+  }
+  return addressReasons[errno];
+}
+
+function createReason(refusal: LinkRefusal): string | undefined {
+  const { errno, request, masterMtu, kernelText } = refusal;
   const { link, mtu } = request;
   if (errno === 'EINVAL' && masterMtu !== undefined && mtu > masterMtu) {
     return `MTU ${mtu} is above the master's ${masterMtu}`;
   }
-  if (errno === 'EINVAL' && link.kind === 'macvlan') {
+  if (errno === 'EINVAL' && link.kind === 'macvlan' && kernelText === undefined) {
     return 'a master in passthru mode carries one macvlan link only';
   }
   const reasons: Record<string, string> = {
