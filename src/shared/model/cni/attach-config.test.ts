@@ -41,3 +41,17 @@ test.each(['toString', 'constructor', '__proto__'])('plugin type %s is none', (t
   const config = { plugin: { type }, ipam: { type: 'multi-nic-ipam' }, multiNICIPAM: true };
   expect(readAttachConfig(config)).toMatchObject({ ok: false, refusals });
 });
+
+test('a route whose gateway is of another family is refused', () => {
+  const routes = [
+    { dst: 'fd00::/64', gw: '192.168.0.200' },
+    { dst: '10.0.0.0/8', gw: '192.168.0.200' },
+    { dst: '10.0.0.0/8', gw: 'fd00::1' },
+  ];
+  const network = { plugin: { type: 'macvlan' }, multiNICIPAM: true };
+  const reading = readAttachConfig({ ...network, ipam: { type: 'multi-nic-ipam', routes } });
+  expect(reading.ok ? [] : reading.refusals.map(({ text }) => text)).toEqual([
+    'ipam.routes.0: gateway 192.168.0.200 is of another family than fd00::/64',
+    'ipam.routes.2: gateway fd00::1 is of another family than 10.0.0.0/8',
+  ]);
+});

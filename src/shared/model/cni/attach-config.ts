@@ -173,9 +173,17 @@ export function ipamRefusals(o: {
 
 function routeRefusals({ ipam }: AttachConfig): Refusal[] {
   return (ipam?.routes ?? []).flatMap((route, index): Refusal[] => {
+    const refusals: Refusal[] = [];
+    const { dst, gw } = route;
+    if (gw !== undefined && gw.includes(':') !== dst.includes(':')) {
+      const said = `ipam.routes.${index}: gateway ${gw} is of another family than ${dst}`;
+      refusals.push({ reason: 'UnsupportedRoute', text: said });
+    }
     const extra = ['table', 'priority', 'scope', 'mtu', 'advmss'].filter((key) => key in route);
-    if (extra.length === 0) return [];
-    const said = `ipam.routes.${index}: ${extra.join(', ')} not supported by this version`;
-    return [{ reason: 'UnsupportedRoute', text: said }];
+    if (extra.length > 0) {
+      const said = `ipam.routes.${index}: ${extra.join(', ')} not supported by this version`;
+      refusals.push({ reason: 'UnsupportedRoute', text: said });
+    }
+    return refusals;
   });
 }
