@@ -70,17 +70,19 @@ class Connection implements Disposable {
   }
 
   receive(bodyBytesMax: number): HttpAnswer {
-    const received = new Received(this, HEAD_BYTES_MAX);
+    const received = new Received(this);
     let head = parseHead(received.bytes);
     while (head === undefined) {
-      if (!received.more()) throw new BrokenAnswerError('the connection ended in the head');
+      if (!received.more(HEAD_BYTES_MAX))
+        throw new BrokenAnswerError('the connection ended in the head');
       head = parseHead(received.bytes);
     }
     const { status, mediaType, bodyAt, bodyBytes } = head;
     if ((bodyBytes ?? 0) > bodyBytesMax) throw new TooLongError(bodyBytesMax);
-    received.limit = bodyAt + bodyBytesMax + 1;
     const end = bodyAt + (bodyBytes ?? Number.POSITIVE_INFINITY);
-    while (received.bytes.length < end && received.more());
+    while (received.bytes.length < end) {
+      if (!received.more(bodyAt + bodyBytesMax + 1)) break;
+    }
     const body = received.bytes.subarray(bodyAt, end);
     if (body.length < (bodyBytes ?? 0)) {
       throw new BrokenAnswerError('the connection ended in the body');
@@ -110,24 +112,21 @@ class Connection implements Disposable {
 
 /** What has come of an answer so far. */
 class Received {
-  /** Bytes at which there are too many. */
-  limit: number;
   readonly #connection: Connection;
   #buffer = new Uint8Array(BUFFER_BYTES);
   #length = 0;
 
-  constructor(connection: Connection, limit: number) {
+  constructor(connection: Connection) {
     this.#connection = connection;
-    this.limit = limit;
   }
 
   get bytes(): Uint8Array {
     return this.#buffer.subarray(0, this.#length);
   }
 
-  /** Waits for more; false at the end. Throws a TooLongError if there is too much. */
-  more(): boolean {
-    if (this.#length >= this.limit) throw new TooLongError(this.limit);
+  /** Waits for more; false at the end. Throws a TooLongError if there are that many bytes already. */
+  more(bytesMax: number): boolean {
+    if (this.#length >= bytesMax) throw new TooLongError(bytesMax);
     if (this.#length === this.#buffer.length) {
       const larger = new Uint8Array(this.#length * 2);
       larger.set(this.#buffer);
