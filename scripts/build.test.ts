@@ -1,6 +1,6 @@
 // The build: nothing is compiled twice, names share one file, and what is wrong is said.
 import { describe, expect, test } from 'bun:test';
-import { statSync, utimesSync } from 'node:fs';
+import { readFileSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BuildOutcome, buildPrograms, programNames, programPath } from './build.ts';
 
@@ -26,6 +26,10 @@ describe('buildPrograms', () => {
     }
     // Replaced, not rewritten: a runtime that has the old file open keeps a whole one.
     expect(statSync(programPath('multi-nic')).ino).not.toBe(before.ino);
+    // Nothing of this one build is in it: images of the same sources have one digest everywhere.
+    const program = readFileSync(programPath('multi-nic'));
+    expect(program.includes(`${process.pid}.partial`)).toBe(false);
+    expect(program.includes(join(import.meta.dir, '..'))).toBe(false);
   });
 
   test('installs the further names of the executable as links to one file', async () => {

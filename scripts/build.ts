@@ -99,7 +99,9 @@ async function buildProgram(name: string): Promise<BuildOutcome> {
 }
 
 async function compile(name: string, program: Program, output: string): Promise<void> {
-  const partial = `${output}.${process.pid}.partial`;
+  // The name of the file is in the program: it must be the same in every build.
+  const folder = join(BUILD, `.${process.pid}.partial`);
+  const partial = join(folder, name);
   try {
     const inputs = await compileFile({ ...program, output: partial });
     await Bun.write(inputsFile(name), JSON.stringify(inputs));
@@ -107,7 +109,7 @@ async function compile(name: string, program: Program, output: string): Promise<
   } catch (error) {
     throw new Error(`building ${name} failed\n${explain(error)}`, { cause: error });
   } finally {
-    rmSync(partial, { force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
