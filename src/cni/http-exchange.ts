@@ -124,7 +124,7 @@ class Received {
     return this.#buffer.subarray(0, this.#length);
   }
 
-  /** Waits for more; false at the end. Throws a TooLongError if there are that many bytes already. */
+  /** Waits for more; false at the end. Throws a TooLongError if there are so many already. */
   more(bytesMax: number): boolean {
     if (this.#length >= bytesMax) throw new TooLongError(bytesMax);
     if (this.#length === this.#buffer.length) {
