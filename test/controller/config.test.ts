@@ -146,10 +146,12 @@ describe('the Config', () => {
     await first.running.queue.idle();
     await first.stop();
     const { revision } = server;
-    const second = await lab.startController();
-    await second.running.world.restored();
+    const second = await lab.startController({ client: lab.cluster.newClient('second') });
     await eventually('the Config was looked at', () =>
-      server.seen.some(({ method, plural }) => method === 'PATCH' && plural === 'daemonsets'),
+      server.seen.some(
+        (one) =>
+          one.userAgent === 'second' && one.method === 'PATCH' && one.plural === 'daemonsets',
+      ),
     );
     await second.running.queue.idle();
     expect(server.revision).toBe(revision);

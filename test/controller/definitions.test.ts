@@ -175,9 +175,9 @@ describe('definitions', () => {
     expect((await lab.network('net')).status?.configStatus).toBe('WaitForConfig');
     expect(await lab.indices('node-0', 'net')).toEqual({ [A]: 0 }); // indices do not wait for it
     await lab.client.create(kinds.CRDS, NAD_CRD);
-    await eventually('a definition', () => nad(lab, 'default'), 15_000);
+    await eventually('a definition', () => nad(lab, 'default'));
     await lab.untilCondition('net', 'Ready', 'True');
-  }, 20_000);
+  });
 
   test('a network can be deleted while the kind is missing', async () => {
     await using embedded = await startLab({ hasNadKind: false });

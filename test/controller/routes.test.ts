@@ -47,15 +47,11 @@ async function report(lab: Lab, status: 'True' | 'False'): Promise<void> {
 }
 
 async function untilRoutes(lab: Lab, status: string, ...parts: string[]): Promise<string> {
-  return await eventually(
-    `routeStatus ${status} ${parts.join()}`,
-    async () => {
-      const { routeStatus, configStatus, message = '' } = (await lab.network('net')).status ?? {};
-      const isMet = parts.every((part) => message.includes(part));
-      return routeStatus === status && isMet ? `${configStatus}` : undefined;
-    },
-    15_000,
-  );
+  return await eventually(`routeStatus ${status} ${parts.join()}`, async () => {
+    const { routeStatus, configStatus, message = '' } = (await lab.network('net')).status ?? {};
+    const isMet = parts.every((part) => message.includes(part));
+    return routeStatus === status && isMet ? `${configStatus}` : undefined;
+  });
 }
 
 describe('the state of routes of a network', () => {
