@@ -304,7 +304,6 @@ function rowOf(id: number, n: number, bootId: string): Attachment {
     netnsId: `4:${n}`,
     bootId,
     group: id,
-    requestDigest: '0'.repeat(64),
     createdAtMs: 0,
     updatedAtMs: 0,
     sharedRoutes: [],

@@ -82,7 +82,12 @@ export function addGauges(metrics: Metrics, s: GaugeSources): void {
   gauge('routes_contested', 'Destinations that two hosts claim.', () => {
     return s.routes.report.contested.length;
   });
-  gauge('journal_commits_total', 'Durable commits.', () => s.journal.counts.commits);
+  gauge('journal_commits_total', 'Commits.', () => s.journal.counts.commits);
+  gauge(
+    'journal_syncs_total',
+    'Times the log was brought to the disk.',
+    () => s.journal.counts.syncs,
+  );
   gauge('journal_writes_total', 'Changes in those commits.', () => s.journal.counts.writes);
   gauge('journal_failures_total', 'Commits that failed.', () => s.journal.counts.failures);
   gauge('ippool_writes_total', 'IPPool objects written.', () => s.poolPublisher.counts.written);

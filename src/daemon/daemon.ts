@@ -95,8 +95,9 @@ export class Daemon {
    * 'conflict', 'io-failed'.
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
-    const { settings, clock } = options;
+    const { settings, clock, openLog } = options;
     const journal = Journal.open({
+      ...(openLog === undefined ? {} : { openLog }),
       directory: settings.stateDirectory,
       node: settings.node,
       bootId: options.bootId,
@@ -116,6 +117,11 @@ export class Daemon {
   /** Resolves when ADD can be served; rejects if the daemon is stopped before. */
   get ready(): Promise<void> {
     return this.#ready.promise;
+  }
+
+  /** Resolves with the reason when this process cannot go on; it should be stopped then. */
+  get failed(): Promise<Error> {
+    return this.#parts.journal.failed;
   }
 
   /** Where the daemon listens: the socket, then TCP. */

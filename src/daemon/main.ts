@@ -50,15 +50,26 @@ async function run(log: Logger): Promise<void> {
     bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
     discover: () => discover(hostNet, settings),
   });
-  const end = (signal: string): void => {
-    log.info('stopping', { signal });
+  const end = (code: 0 | 1): void => {
     setTimeout(() => process.exit(1), STOP_MS_MAX).unref();
     daemon.stop().then(
-      () => process.exit(0),
+      () => process.exit(code),
       (error) => fail(log, error),
     );
   };
-  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => end(signal));
+  for (const signal of ['SIGTERM', 'SIGINT']) {
+    process.once(signal, () => {
+      log.info('stopping', { signal });
+      end(0);
+    });
+  }
+  daemon.failed.then(
+    (error) => {
+      log.error('the journal could not be synced, stopping', { error });
+      end(1);
+    },
+    (error: unknown) => fail(log, error),
+  );
 }
 
 function discover(hostNet: HostNet, settings: Settings) {

@@ -17,6 +17,7 @@ import { type Discovery, Inventory } from './inventory/nic-inventory.ts';
 import { PoolKeeper } from './ipam/pool-keeper.ts';
 import { PoolSet } from './ipam/pool-set.ts';
 import type { Journal } from './journal/journal.ts';
+import type { LogFile } from './journal/log-sync.ts';
 import { HostPublisher } from './publish/host-publisher.ts';
 import { PoolPublisher } from './publish/pool-publisher.ts';
 import { RoutesReporter } from './publish/routes-reporter.ts';
@@ -38,6 +39,8 @@ export interface DaemonOptions {
   /** Of the running kernel. */
   readonly bootId: string;
   readonly discover: () => Discovery;
+  /** For tests: another way to bring the journal's log to the disk. */
+  readonly openLog?: (path: string) => LogFile;
 }
 
 /** How parts tell the rest of the daemon that something changed. */
@@ -77,6 +80,8 @@ export function createParts(o: {
   const node = options.settings.node;
   const lock = new KeyLock({ limits: LOCK_LIMITS, now: () => clock.monotonic() });
   journal.commitAtOnceWhen(() => lock.isAlone);
+  const masters = new MasterUse(journal);
+  journal.tellOfInserts((attachment) => masters.add(attachment));
   const pools = new PoolSet({ core, holdings: journal });
   const saved = loadSavedCluster(journal, node);
   const onChange = events.onClusterChange;
@@ -121,7 +126,7 @@ export function createParts(o: {
     attachPorts: {
       journal,
       pools,
-      masters: new MasterUse(journal),
+      masters,
       hostNet,
       cluster: toClusterFacts(view, keeper),
       inventory: () => inventory.current,

@@ -9,6 +9,7 @@ import { Daemon } from '../../src/daemon/daemon.ts';
 import { discoverInterfaces } from '../../src/daemon/hostnet/discover-interfaces.ts';
 import type { HostNet } from '../../src/daemon/hostnet/host-net.ts';
 import { toDiscovery } from '../../src/daemon/inventory/nic-inventory.ts';
+import type { DaemonOptions } from '../../src/daemon/parts.ts';
 import { parseSettings } from '../../src/daemon/settings.ts';
 import type { CniReply, CniRequest } from '../../src/shared/model/daemon-api.ts';
 import type { Problem } from '../../src/shared/model/problem.ts';
@@ -43,6 +44,7 @@ export interface HarnessOptions {
   readonly isReady?: boolean;
   readonly api?: ApiServer;
   readonly log?: Logger;
+  readonly openLog?: DaemonOptions['openLog'];
 }
 
 /** A daemon and its world. */
@@ -94,6 +96,7 @@ export async function startHarness(o: HarnessOptions = {}): Promise<Harness> {
     log: o.log ?? quietLog(),
     faults: o.faults ?? noFaults,
     bootId: o.bootId ?? 'boot-1',
+    ...(o.openLog === undefined ? {} : { openLog: o.openLog }),
     discover: () =>
       toDiscovery(discoverInterfaces({ hostNet, sysRoot: '/nonexistent', includeVirtual: true })),
   });

@@ -235,6 +235,7 @@ describe('views', () => {
       'planMs',
       'intentMs',
       'linksMs',
+      'diskMs',
     ]);
     expect((await fetch(`${h.url}/v1/why/unknown`)).status).toBe(404);
   });

@@ -25,8 +25,6 @@ export interface AttachIdentity {
   readonly podUid: string;
   readonly podNamespace: string;
   readonly podName: string;
-  /** Tells one request from another in the journal. */
-  readonly digest: string;
 }
 
 /** What is asked for. */
@@ -63,7 +61,6 @@ export function parseIdentity(request: NodeRequest): AttachIdentity {
     podUid: args.podUid,
     podNamespace: args.podNamespace,
     podName: args.podName,
-    digest: digestOf(request),
   };
 }
 
@@ -73,13 +70,6 @@ export function parsePrevious({ config }: NodeRequest): CniResult | undefined {
   if (prevResult === undefined || prevResult === null) return undefined;
   const version = typeof cniVersion === 'string' ? cniVersion : undefined;
   return parsePrevResult(prevResult, effectiveVersion(version));
-}
-
-function digestOf(request: NodeRequest): string {
-  const { containerId, ifName, netns, config } = request;
-  return new Bun.CryptoHasher('sha256')
-    .update(JSON.stringify([containerId, ifName, netns, config]))
-    .digest('hex');
 }
 
 /** What the configuration asks for. DomainError 'invalid-config' with every issue. */

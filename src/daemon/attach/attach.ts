@@ -1,15 +1,19 @@
 // ADD: takes addresses, makes all links of an attachment and records it, or leaves nothing.
 //
-//   plan ─► take addresses ─► write intent ─► make links ─► shared routes ─► write attached
-//              (memory)        (journal)       (kernel)       (kernel)         (journal) ─► reply
+//   plan ─► take addresses ─► write intent ─► make links ─► shared routes ─┬► write attached
+//              (memory)        (journal) │     (kernel)       (kernel)      │  (journal) ─► reply
+//                                        └► intent is brought to the disk ──┘
 //
 // Each arrow is a fault point. Whatever fails is undone from there to the left. After a crash, a
 // row that says `intent` is released by the next start; addresses without a row are free by then.
+// The disk works while the kernel does: a power cut that catches the intent on its way ends the
+// pod's namespace and the links in it as well.
 import { DomainError } from '../../shared/model/errors.ts';
 import { LINK_GROUP_BASE, LINK_GROUP_COUNT } from '../../shared/model/names.ts';
 import type { NetnsHandle, PodLink, PodLinkRequest } from '../hostnet/host-net.ts';
 import type { TakenAddress } from '../ipam/pool-set.ts';
 import type { AttachedNic, Attachment, HeldAddress } from '../journal/attachment.ts';
+import type { SyncPoint } from '../journal/log-sync.ts';
 import type { AttachDemand, AttachIdentity } from './attach-config.ts';
 import { type AttachmentPlan, type PlannedNic, planAttachment } from './plan-attachment.ts';
 import type { AttachPorts } from './ports.ts';
@@ -57,12 +61,15 @@ export async function attach(
   try {
     const draft = takeAddresses(work);
     ports.faults.reach('add-addresses-taken');
-    await writeIntent(work, draft);
+    const intent = await writeIntent(work, draft);
     ports.faults.reach('add-intent-written');
     refuseIfOvertaken(work, draft);
     steps.mark('intentMs');
     const links = makeLinks(work, draft);
     steps.mark('linksMs');
+    await ports.journal.onDisk(intent);
+    ports.faults.reach('add-intent-on-disk');
+    steps.mark('diskMs');
     refuseIfGone(o.signal);
     const attachment = await writeAttached(work, { draft, links, steps: steps.all });
     ports.faults.reach('add-attached-written');
@@ -104,9 +111,9 @@ function startSteps({ clock }: AttachPorts): {
 
 /** CNI SPEC, ADD: a runtime does not repeat it without a DEL; giving more addresses would leak. */
 function refuseSecond(ports: AttachPorts, { key }: AttachIdentity): void {
-  const existing = ports.journal.find(key);
-  if (existing === undefined) return;
-  if (existing.state === 'attached') {
+  const state = ports.journal.stateOf(key);
+  if (state === undefined) return;
+  if (state === 'attached') {
     throw new DomainError(
       'already-attached',
       `container ${key.containerId} is attached to ${key.network} as ${key.ifName} already`,
@@ -114,7 +121,7 @@ function refuseSecond(ports: AttachPorts, { key }: AttachIdentity): void {
     );
   }
   throw new DomainError('conflict', 'an earlier attachment is still being released', {
-    details: { ...key, state: existing.state },
+    details: { ...key, state },
   });
 }
 
@@ -141,7 +148,7 @@ function takeAddresses(work: Work): Attachment {
   );
   const id = ports.journal.takeId();
   const nowMs = ports.clock.now();
-  const { key, podUid, podNamespace, podName, netnsPath, digest } = identity;
+  const { key, podUid, podNamespace, podName, netnsPath } = identity;
   return {
     ...key,
     id,
@@ -154,7 +161,6 @@ function takeAddresses(work: Work): Attachment {
     netnsId: work.netns.id,
     bootId: ports.bootId,
     group: LINK_GROUP_BASE + (id % LINK_GROUP_COUNT),
-    requestDigest: digest,
     createdAtMs: nowMs,
     updatedAtMs: nowMs,
     nics,
@@ -189,13 +195,14 @@ function giveBack({ ports, wereVisible }: Work, { record, index, address }: Take
   ports.pools.quarantine({ network, address, pool: name, index, untilMs });
 }
 
-async function writeIntent(work: Work, draft: Attachment): Promise<void> {
+async function writeIntent(work: Work, draft: Attachment): Promise<SyncPoint> {
   const { journal, clock, quarantineMs, faults } = work.ports;
-  await journal.insert(draft);
+  const point = await journal.record(draft);
   work.undo.push('remove row', async () => {
     await journal.remove(draft.id, work.wereVisible ? { untilMs: clock.now() + quarantineMs } : {});
     faults.reach('undo-row-removed');
   });
+  return point;
 }
 
 /** Another ADD on the same NICs may have been recorded since the plan looked. */

@@ -45,7 +45,6 @@ export function externalRow(
     netnsId: '',
     bootId: ports.bootId,
     group: 0,
-    requestDigest: '',
     createdAtMs: nowMs,
     updatedAtMs: nowMs,
     nics: [

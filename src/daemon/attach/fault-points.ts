@@ -8,6 +8,7 @@ export const FAULT_POINTS = [
   'add-half-the-links-made',
   'add-links-made',
   'add-shared-routes-made',
+  'add-intent-on-disk',
   'add-attached-written',
   'undo-links-deleted',
   'undo-row-removed',

@@ -35,7 +35,6 @@ function row(id: number, link: SlaveKind, change: Partial<Attachment> = {}): Att
     netnsId: '',
     bootId: '',
     group: 1,
-    requestDigest: '',
     createdAtMs: 0,
     updatedAtMs: 0,
     nics: ['eth1', 'eth2'].map(nic),
@@ -50,10 +49,9 @@ function journalOf(rows: Attachment[]) {
   const journal = {
     reads: 0,
     find: ({ containerId }: AttachmentKey) => rows.find((one) => one.containerId === containerId),
-    list: ({ afterId = -1 }: { afterId?: number } = {}) => {
-      const found = rows.filter(({ id }) => id > afterId);
-      journal.reads += found.length;
-      return found;
+    list: () => {
+      journal.reads += rows.length;
+      return rows;
     },
   };
   return journal;
@@ -106,6 +104,18 @@ describe('MasterUse', () => {
     const use = new MasterUse(journalOf([row(1, L3), row(2, L2)]));
     expect(ask(use, L3, ['eth1'], 1)).toBe('fits');
     expect(ask(use, L2, ['eth1'], 2)).toBeInstanceOf(DomainError);
+  });
+
+  test('a row that is written later counts, whether or not it stays', () => {
+    const rows = [row(1, L3)];
+    const use = new MasterUse(journalOf(rows));
+    expect(ask(use, L2, ['eth3'])).toBe('fits');
+    const later = row(2, L3, { nics: row(2, L3).nics.map((nic) => ({ ...nic, master: 'eth3' })) });
+    use.add(later);
+    expect(ask(use, L2, ['eth3'])).toBe('fits');
+    rows.push(later);
+    use.add(later);
+    expect(ask(use, L2, ['eth3'])).toBeInstanceOf(DomainError);
   });
 
   test('reads the body of an attachment once', () => {

@@ -32,23 +32,30 @@ export interface MasterDemand {
 const NEW_ROWS_MAX = 4_096;
 
 /**
- * What the journal says of the NICs. Rows have ascending numbers, so only new ones are read; that
- * one is gone is noticed when it would be in the way.
+ * What the journal says of the NICs: read once, and told of new rows since; that one is gone is
+ * noticed when it would be in the way.
  */
 export class MasterUse {
   readonly #journal: Pick<Journal, 'find' | 'list'>;
   /** NIC -> kind and mode -> attachments. */
-  #groups = new Map<string, Map<string, Group>>();
-  #lastId = -1;
+  #groups: Map<string, Map<string, Group>> | undefined;
   #newRows = 0;
 
   constructor(journal: Pick<Journal, 'find' | 'list'>) {
     this.#journal = journal;
   }
 
+  /** Takes note of a row that was written since. */
+  add(row: Attachment): void {
+    if (this.#groups === undefined || row.external) return; // the first question reads it
+    remember(this.#groups, row);
+    this.#newRows += 1;
+    if (this.#newRows > NEW_ROWS_MAX) this.#groups = undefined;
+  }
+
   /** DomainError 'invalid-config' that names the NIC, the other network and both modes. */
   refuseConflict(demand: MasterDemand): void {
-    this.#readNew();
+    this.#groups ??= this.#readAll();
     for (const master of demand.masters) {
       for (const group of this.#groups.get(master)?.values() ?? []) {
         if (fits(group, demand.link)) continue;
@@ -67,30 +74,24 @@ export class MasterUse {
     return undefined;
   }
 
-  #readNew(): void {
-    if (this.#newRows > NEW_ROWS_MAX) {
-      this.#groups = new Map();
-      this.#lastId = -1;
-    }
-    const isAll = this.#lastId < 0;
-    const rows = this.#journal.list({ afterId: this.#lastId });
-    for (const row of rows) {
-      this.#lastId = Math.max(this.#lastId, row.id);
-      if (!row.external) this.#remember(row);
-    }
-    this.#newRows = isAll ? 0 : this.#newRows + rows.length;
+  #readAll(): Map<string, Map<string, Group>> {
+    const groups = new Map<string, Map<string, Group>>();
+    for (const row of this.#journal.list()) if (!row.external) remember(groups, row);
+    this.#newRows = 0;
+    return groups;
   }
+}
 
-  #remember({ id, network, containerId, ifName, nics }: Attachment): void {
-    for (const { master, kind, mode } of nics) {
-      if (kind === '') continue;
-      const groups = this.#groups.get(master) ?? new Map<string, Group>();
-      this.#groups.set(master, groups);
-      const name = `${kind} ${mode}`;
-      const group = groups.get(name) ?? { kind, mode, uses: new Map<number, Use>() };
-      groups.set(name, group);
-      group.uses.set(id, { id, key: { network, containerId, ifName } });
-    }
+function remember(masters: Map<string, Map<string, Group>>, row: Attachment): void {
+  const { id, network, containerId, ifName, nics } = row;
+  for (const { master, kind, mode } of nics) {
+    if (kind === '') continue;
+    const groups = masters.get(master) ?? new Map<string, Group>();
+    masters.set(master, groups);
+    const name = `${kind} ${mode}`;
+    const group = groups.get(name) ?? { kind, mode, uses: new Map<number, Use>() };
+    groups.set(name, group);
+    group.uses.set(id, { id, key: { network, containerId, ifName } });
   }
 }
 

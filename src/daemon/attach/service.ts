@@ -81,19 +81,20 @@ export class CniService {
     const fields = { command, requestId, ...identity.key, ...podField(identity) };
     try {
       const { reply, steps } = await this.#run(request, identity, signal);
-      this.#count(command, 'ok', startMs);
-      const level = command === 'STATUS' ? 'debug' : 'info';
-      const durationMs = Math.round((clock.monotonic() - startMs) * 10) / 10;
-      log[level]('served', { ...fields, durationMs, ...steps });
+      const tookMs = clock.monotonic() - startMs;
+      // The caller waits for the reply, not for what is noted about it.
+      setImmediate(() => {
+        this.#count(command, 'ok', tookMs);
+        const level = command === 'STATUS' ? 'debug' : 'info';
+        const durationMs = Math.round(tookMs * 1000) / 1000;
+        log[level]('served', { ...fields, durationMs, ...steps });
+      });
       return reply;
     } catch (error) {
-      this.#count(command, isDomainError(error) ? error.kind : 'internal', startMs);
+      const tookMs = clock.monotonic() - startMs;
+      this.#count(command, isDomainError(error) ? error.kind : 'internal', tookMs);
       if (command === 'ADD') this.#remember(identity, error);
-      log.error('refused', {
-        ...fields,
-        durationMs: Math.round(clock.monotonic() - startMs),
-        error,
-      });
+      log.error('refused', { ...fields, durationMs: Math.round(tookMs), error });
       throw error;
     }
   }
@@ -162,9 +163,9 @@ export class CniService {
     throw new DomainError('not-ready', `the daemon is not ready: ${readiness.reason}`);
   }
 
-  #count(command: string, outcome: string, startMs: number): void {
+  #count(command: string, outcome: string, tookMs: number): void {
     this.#metrics.requests.add({ command, outcome });
-    this.#metrics.seconds.observe({ command }, (this.#ports.clock.monotonic() - startMs) / 1000);
+    this.#metrics.seconds.observe({ command }, tookMs / 1000);
   }
 
   #remember(identity: AttachIdentity, error: unknown): void {

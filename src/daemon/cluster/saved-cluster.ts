@@ -1,7 +1,8 @@
 // The part of the journal that lets pods start while the API server is away: the last known
 // networks, device classes and indices of this node, written when they change.
 import * as v from 'valibot';
-import type { Journal, PlanKind } from '../journal/journal.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { PlanKind } from '../journal/rows.ts';
 import type { DeviceIds } from '../select/select-nics.ts';
 import type { ClusterView, SavedCluster } from './cluster-view.ts';
 import { fromSavedNetwork, SavedHost, SavedNetwork } from './records.ts';

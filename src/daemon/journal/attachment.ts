@@ -78,7 +78,6 @@ export interface Attachment extends AttachmentKey, AttachmentBody {
   /** Kernel boot in which the namespace existed; namespaces do not survive it. */
   readonly bootId: string;
   readonly group: number;
-  readonly requestDigest: string;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
 }

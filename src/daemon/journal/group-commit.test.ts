@@ -3,12 +3,16 @@
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { GroupCommit } from './group-commit.ts';
+import { LogSync } from './log-sync.ts';
+
+/** A log that is on the disk at once. */
+const log = () => new LogSync({ sync: (done) => done(null), close: () => undefined });
 
 function fullable(): { db: Database; commits: GroupCommit } {
   const db = new Database(':memory:', { strict: true });
   db.run('CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)');
   db.run('PRAGMA max_page_count = 4');
-  return { db, commits: new GroupCommit(db) };
+  return { db, commits: new GroupCommit(db, log()) };
 }
 
 const row = (id: number, sizeBytes: number) => (db: Database) => {
@@ -39,7 +43,7 @@ test('writes work again when there is room again', async () => {
 test('more writes than fit into one commit are all done', async () => {
   const db = new Database(':memory:', { strict: true });
   db.run('CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)');
-  const commits = new GroupCommit(db);
+  const commits = new GroupCommit(db, log());
   await Promise.all(Array.from({ length: 1000 }, (_, id) => commits.submit(row(id, 1))));
   expect(count(db)).toEqual({ n: 1000 });
   expect(commits.counts).toEqual({ commits: 4, writes: 1000, failures: 0 });
@@ -50,5 +54,5 @@ test('flush commits what waits without a turn of the loop', () => {
   const done = commits.submit(row(1, 1));
   commits.flush();
   expect(count(db)).toEqual({ n: 1 });
-  return done;
+  return done.then((point) => expect(point).toBe(1));
 });

@@ -1,6 +1,7 @@
-// Groups the writes of concurrent requests into one transaction, because a durable commit costs
-// more than the writes inside it. Knows nothing of what is written.
-import type { Database } from 'bun:sqlite';
+// Groups the writes of concurrent requests into one transaction, because a commit costs more than
+// the writes inside it. Knows nothing of what is written, nor when it is on the disk.
+import type { Database, Statement } from 'bun:sqlite';
+import type { LogSync, SyncPoint } from './log-sync.ts';
 
 /** A change to the journal; runs inside a transaction and may throw to take only itself back. */
 export type JournalWrite = (db: Database) => void;
@@ -8,7 +9,7 @@ export type JournalWrite = (db: Database) => void;
 interface Job {
   readonly write: JournalWrite;
   readonly isSynced: boolean;
-  readonly resolve: () => void;
+  readonly resolve: (point: SyncPoint) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -25,8 +26,8 @@ export interface CommitCounts {
 /** What the caller knows about a write. */
 export interface WriteOptions {
   /**
-   * Whether it has to survive a power cut, not only the end of the process. One that need not costs
-   * a tenth; it reaches the disk with the next one that must.
+   * Whether it has to survive a power cut, not only the end of the process. One that need not
+   * reaches the disk with the next one that must.
    */
   readonly isSynced: boolean;
   /** Nobody else can have a write to share the commit with: commit at once. */
@@ -37,18 +38,25 @@ export interface WriteOptions {
 export class GroupCommit {
   readonly counts: CommitCounts = { commits: 0, writes: 0, failures: 0 };
   readonly #db: Database;
-  readonly #begin: () => void;
+  readonly #log: Pick<LogSync, 'start' | 'failure'>;
+  readonly #begin: Statement;
+  readonly #commit: Statement;
   #waiting: Job[] = [];
   #isScheduled = false;
-  #isSynced: boolean | undefined;
 
-  constructor(db: Database) {
+  /** `log` is brought to the disk after each commit that has to get there. */
+  constructor(db: Database, log: Pick<LogSync, 'start' | 'failure'>) {
     this.#db = db;
-    this.#begin = () => db.run('BEGIN IMMEDIATE');
+    this.#log = log;
+    this.#begin = db.query('BEGIN IMMEDIATE');
+    this.#commit = db.query('COMMIT');
   }
 
-  /** Resolves when the change is durable; rejects, with nothing changed, when it is not. */
-  submit(write: JournalWrite, o: Partial<WriteOptions> = {}): Promise<void> {
+  /**
+   * Resolves when the change is committed, with the point of the log at which it is on the disk (0
+   * if nobody waits for that); rejects, with nothing changed, when it is refused.
+   */
+  submit(write: JournalWrite, o: Partial<WriteOptions> = {}): Promise<SyncPoint> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ write, resolve, reject, isSynced: o.isSynced ?? true });
       if (o.isAlone === true && this.#waiting.length === 1) this.#commitNext();
@@ -76,10 +84,7 @@ export class GroupCommit {
     const jobs = this.#waiting.splice(0, JOBS_PER_COMMIT_MAX);
     if (jobs.length === 0) return;
     const error = this.#tryCommit(jobs);
-    if (error === undefined) {
-      for (const job of jobs) job.resolve();
-      return;
-    }
+    if (error === undefined) return;
     if (jobs.length === 1 || error.isShared) {
       for (const job of jobs) job.reject(error.cause);
       return;
@@ -87,36 +92,32 @@ export class GroupCommit {
     // One of them was refused: give each its own transaction, so that only that one fails.
     for (const job of jobs) {
       const own = this.#tryCommit([job]);
-      if (own === undefined) job.resolve();
-      else job.reject(own.cause);
+      if (own !== undefined) job.reject(own.cause);
     }
   }
 
-  /** `isShared`: the failure is that of the file, not of one write. */
+  /** Tells the jobs if it worked. `isShared`: the failure is that of the file, not of one write. */
   #tryCommit(jobs: readonly Job[]): { cause: unknown; isShared: boolean } | undefined {
+    const broken = this.#log.failure;
+    if (broken !== undefined) return { cause: broken, isShared: true };
     let isInside = false;
     try {
-      this.#setSynced(jobs.some((job) => job.isSynced));
-      this.#begin();
+      this.#begin.run();
       isInside = true;
       for (const job of jobs) job.write(this.#db);
       isInside = false;
-      this.#db.run('COMMIT');
-      this.counts.commits += 1;
-      this.counts.writes += jobs.length;
-      return undefined;
+      this.#commit.run();
     } catch (cause) {
       this.counts.failures += 1;
       const isShared = !isInside || isFileError(cause);
       const stuck = this.#rollBack();
       return stuck === undefined ? { cause, isShared } : { cause: stuck, isShared: true };
     }
-  }
-
-  #setSynced(isSynced: boolean): void {
-    if (isSynced === this.#isSynced) return;
-    this.#db.run(`PRAGMA synchronous = ${isSynced ? 'FULL' : 'NORMAL'}`);
-    this.#isSynced = isSynced;
+    this.counts.commits += 1;
+    this.counts.writes += jobs.length;
+    const point = jobs.some((job) => job.isSynced) ? this.#log.start() : 0;
+    for (const job of jobs) job.resolve(job.isSynced ? point : 0);
+    return undefined;
   }
 
   /** SQLite has already rolled back after some errors (disk full among them). */

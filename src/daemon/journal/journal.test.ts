@@ -46,7 +46,6 @@ function attachment(journal: Journal, o: Partial<Attachment> & { last?: number }
     netnsId: `4:${id}`,
     bootId: 'b',
     group: id,
-    requestDigest: '',
     createdAtMs: 5,
     updatedAtMs: 5,
     sharedRoutes: [],
@@ -76,7 +75,7 @@ async function writeAndDie(directory: string, count: number): Promise<void> {
     for (let i = 1; i <= ${count}; i++) await j.insert({
       id: j.takeId(), network: 'net', containerId: 'c' + i, ifName: 'net1', state: 'attached',
       external: false, podUid: '', podNamespace: '', podName: '', netnsPath: '', netnsId: '',
-      bootId: '', group: i, requestDigest: '', createdAtMs: 0, updatedAtMs: 0, sharedRoutes: [],
+      bootId: '', group: i, createdAtMs: 0, updatedAtMs: 0, sharedRoutes: [],
       why: {}, nics: [] });
     process.kill(process.pid, 'SIGKILL');`;
   const child = Bun.spawn([process.execPath, '-e', script, directory], { stderr: 'inherit' });

@@ -1,17 +1,24 @@
 // The journal: this node's record of attachments, addresses and plans. It decides nothing.
-import type { Database } from 'bun:sqlite';
-import * as v from 'valibot';
+import type { Database, Statement } from 'bun:sqlite';
 import { DomainError } from '../../shared/model/errors.ts';
-import {
-  type Attachment,
+import type {
+  Attachment,
   AttachmentBody,
-  type AttachmentKey,
-  type AttachmentState,
-  addressesOf,
-  type QuarantinedAddress,
+  AttachmentKey,
+  AttachmentState,
+  QuarantinedAddress,
 } from './attachment.ts';
 import { type CommitCounts, GroupCommit, type JournalWrite } from './group-commit.ts';
-import { corrupt, openDatabase } from './open.ts';
+import { type LogFile, LogSync, openLogFile, type SyncPoint } from './log-sync.ts';
+import { openDatabase } from './open.ts';
+import {
+  insertAttachment,
+  type PlanKind,
+  putPlan,
+  type Row,
+  toAttachment,
+  toBody,
+} from './rows.ts';
 
 /** An address that a pool must not give: held by an attachment. */
 export interface HeldIndex {
@@ -20,9 +27,6 @@ export interface HeldIndex {
   readonly index: number;
   readonly address: string;
 }
-
-/** What is saved for starts without an API server, and which pools are known to be complete. */
-export type PlanKind = 'network' | 'host' | 'class' | 'pool';
 
 /** One line of a published pool. */
 export interface PoolAllocation {
@@ -50,76 +54,73 @@ export type Sandbox = Pick<
   | 'bootId'
 >;
 
-interface Row {
-  id: number;
-  network: string;
-  container_id: string;
-  if_name: string;
-  state: AttachmentState;
-  external: number;
-  pod_uid: string;
-  pod_namespace: string;
-  pod_name: string;
-  netns_path: string;
-  netns_id: string;
-  boot_id: string;
-  link_group: number;
-  request_digest: string;
-  body: string;
-  created_at: number;
-  updated_at: number;
-}
-
-const INSERT = `INSERT INTO attachments (id, network, container_id, if_name, state, external,
-  pod_uid, pod_namespace, pod_name, netns_path, netns_id, boot_id, link_group, request_digest,
-  address_count, body, created_at, updated_at)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-
-/** A quarantined address may be taken again (exhaustion); a held one never. */
-const HOLD = `INSERT INTO addresses (network, address, pool, idx, attachment_id)
-  VALUES (?, ?, ?, ?, ?)
-  ON CONFLICT (network, address) DO UPDATE SET attachment_id = excluded.attachment_id,
-    quarantined_until = NULL, pool = excluded.pool, idx = excluded.idx
-  WHERE attachment_id IS NULL`;
-
 /** Durable state of one node. Opened once per process. */
 export class Journal implements Disposable {
   /** There was none before; see the adoption mark. */
   readonly isNew: boolean;
   readonly path: string;
   readonly #db: Database;
+  readonly #log: LogSync;
   readonly #commits: GroupCommit;
+  readonly #stateOf: Statement<{ state: AttachmentState }, [string, string, string]>;
   #lastId: number;
+  #onInsert: (attachment: Attachment) => void = () => undefined;
   #isAlone: () => boolean = () => false;
 
-  private constructor(o: { db: Database; path: string; isNew: boolean }) {
+  private constructor(o: { db: Database; path: string; isNew: boolean; log: LogSync }) {
     this.#db = o.db;
     this.path = o.path;
     this.isNew = o.isNew;
-    this.#commits = new GroupCommit(o.db);
+    this.#log = o.log;
+    this.#commits = new GroupCommit(o.db, o.log);
+    this.#stateOf = o.db.query(
+      'SELECT state FROM attachments WHERE network = ? AND container_id = ? AND if_name = ?',
+    );
     const row = o.db
       .query<{ seq: number }, []>("SELECT seq FROM sqlite_sequence WHERE name = 'attachments'")
       .get();
     this.#lastId = row?.seq ?? 0;
   }
 
-  /** See `openDatabase` for the errors. */
-  static open(o: Parameters<typeof openDatabase>[0]): Journal {
-    return new Journal(openDatabase(o));
+  /** See `openDatabase` for the errors. `openLog` opens the write-ahead log for syncing it. */
+  static open(
+    o: Parameters<typeof openDatabase>[0] & { openLog?: (path: string) => LogFile },
+  ): Journal {
+    const opened = openDatabase(o);
+    const log = new LogSync((o.openLog ?? openLogFile)(`${opened.path}-wal`));
+    return new Journal({ ...opened, log });
   }
 
   [Symbol.dispose](): void {
     this.#commits.flush();
-    this.#db.close();
+    this.#log[Symbol.dispose]();
+    // Closing would fold a log into the file of which the kernel may have lost pages.
+    if (this.#log.failure === undefined) this.#db.close();
   }
 
-  get counts(): Readonly<CommitCounts> {
-    return this.#commits.counts;
+  get counts(): Readonly<CommitCounts & { syncs: number }> {
+    return { ...this.#commits.counts, syncs: this.#log.count };
+  }
+
+  /**
+   * Resolves with the reason when the log could not be synced: every write is refused from then on,
+   * and the process has to end, because only opening the file anew checks what is in it.
+   */
+  get failed(): Promise<Error> {
+    return this.#log.failed;
   }
 
   /** Tells when no other operation can have a write to share a commit with. */
   commitAtOnceWhen(isAlone: () => boolean): void {
     this.#isAlone = isAlone;
+  }
+
+  /**
+   * Tells of each attachment while it is written; whoever hears of it asks `find` before relying on
+   * it, because the write may still fail.
+   */
+  tellOfInserts(listener: (attachment: Attachment) => void): void {
+    this.#onInsert = listener;
   }
 
   /** An attachment id that was never given before. */
@@ -136,6 +137,11 @@ export class Journal implements Disposable {
     ])[0];
   }
 
+  /** The state of an attachment, if there is one. */
+  stateOf({ network, containerId, ifName }: AttachmentKey): AttachmentState | undefined {
+    return this.#stateOf.get(network, containerId, ifName)?.state;
+  }
+
   /** All attachments, or those that fit every given member, by id. */
   list(
     o: {
@@ -143,17 +149,16 @@ export class Journal implements Disposable {
       network?: string;
       containerId?: string;
       pod?: { namespace: string; name: string };
-      afterId?: number;
     } = {},
   ): Attachment[] {
-    const terms: [string, string | number][] = [['id > ?', o.afterId ?? -1]];
+    const terms: [string, string | number][] = [];
     if (o.state !== undefined) terms.push(['state = ?', o.state]);
     if (o.network !== undefined) terms.push(['network = ?', o.network]);
     if (o.containerId !== undefined) terms.push(['container_id = ?', o.containerId]);
     if (o.pod !== undefined) {
       terms.push(['pod_namespace = ?', o.pod.namespace], ['pod_name = ?', o.pod.name]);
     }
-    const where = `WHERE ${terms.map(([term]) => term).join(' AND ')}`;
+    const where = terms.length === 0 ? '' : `WHERE ${terms.map(([term]) => term).join(' AND ')}`;
     return this.#read(
       where,
       terms.map(([, value]) => value),
@@ -220,10 +225,28 @@ export class Journal implements Disposable {
   }
 
   /**
-   * Records an attachment with all its addresses. DomainError 'conflict' if one is held already.
+   * Records an attachment with all its addresses, on the disk. DomainError 'conflict' if one is
+   * held already.
    */
   insert(attachment: Attachment): Promise<void> {
-    return this.#write((db) => insertAttachment(db, attachment));
+    return this.#write((db) => this.#insert(db, attachment));
+  }
+
+  /**
+   * As `insert`, but resolves as soon as the end of this process cannot undo it any more. Nobody is
+   * to be told of the attachment before `onDisk` of the point that comes back.
+   */
+  record(attachment: Attachment): Promise<SyncPoint> {
+    return this.#commit((db) => this.#insert(db, attachment), true);
+  }
+
+  /** Resolves when `point` is on the disk; without one, when everything is that has to be. */
+  async onDisk(point?: SyncPoint): Promise<void> {
+    try {
+      await this.#log.reached(point);
+    } catch (cause) {
+      throw this.#refusal(cause);
+    }
   }
 
   /**
@@ -232,7 +255,7 @@ export class Journal implements Disposable {
    */
   adoptPool(o: { name: string; body: unknown; attachments: readonly Attachment[] }): Promise<void> {
     return this.#write((db) => {
-      for (const attachment of o.attachments) insertAttachment(db, attachment);
+      for (const attachment of o.attachments) this.#insert(db, attachment);
       putPlan(db, { kind: 'pool', name: o.name, body: o.body });
     });
   }
@@ -310,91 +333,36 @@ export class Journal implements Disposable {
     });
   }
 
+  #insert(db: Database, attachment: Attachment): void {
+    insertAttachment(db, attachment);
+    this.#onInsert(attachment);
+  }
+
   async #write(write: JournalWrite, isSynced = true): Promise<void> {
+    const point = await this.#commit(write, isSynced);
+    if (isSynced) await this.onDisk(point);
+  }
+
+  async #commit(write: JournalWrite, isSynced: boolean): Promise<SyncPoint> {
     try {
-      await this.#commits.submit(write, { isSynced, isAlone: this.#isAlone() });
+      return await this.#commits.submit(write, { isSynced, isAlone: this.#isAlone() });
     } catch (cause) {
-      if (cause instanceof DomainError) throw cause;
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new DomainError('not-ready', `the journal ${this.path} cannot be written: ${reason}`, {
-        cause,
-        details: { file: this.path },
-      });
+      throw cause instanceof DomainError ? cause : this.#refusal(cause);
     }
+  }
+
+  #refusal(cause: unknown): DomainError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new DomainError('not-ready', `the journal ${this.path} cannot be written: ${reason}`, {
+      cause,
+      details: { file: this.path },
+    });
   }
 
   #read(where: string, values: (string | number)[]): Attachment[] {
     return this.#db
       .query<Row, (string | number)[]>(`SELECT * FROM attachments ${where} ORDER BY id`)
       .all(...values)
-      .map((row) => this.#toAttachment(row));
-  }
-
-  #toAttachment(row: Row): Attachment {
-    const body = v.safeParse(AttachmentBody, JSON.parse(row.body));
-    if (!body.success) {
-      throw corrupt(this.path, `row ${row.id} has a body of another shape`, body.issues);
-    }
-    return {
-      ...body.output,
-      id: row.id,
-      network: row.network,
-      containerId: row.container_id,
-      ifName: row.if_name,
-      state: row.state,
-      external: row.external === 1,
-      podUid: row.pod_uid,
-      podNamespace: row.pod_namespace,
-      podName: row.pod_name,
-      netnsPath: row.netns_path,
-      netnsId: row.netns_id,
-      bootId: row.boot_id,
-      group: row.link_group,
-      requestDigest: row.request_digest,
-      createdAtMs: row.created_at,
-      updatedAtMs: row.updated_at,
-    };
-  }
-}
-
-function toBody(body: AttachmentBody): string {
-  return JSON.stringify({ nics: body.nics, sharedRoutes: body.sharedRoutes, why: body.why });
-}
-
-function putPlan(db: Database, o: { kind: PlanKind; name: string; body: unknown }): void {
-  db.query(
-    `INSERT INTO plans (kind, name, body) VALUES (?, ?, ?)
-     ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body`,
-  ).run(o.kind, o.name, JSON.stringify(o.body));
-}
-
-function insertAttachment(db: Database, a: Attachment): void {
-  const addresses = addressesOf(a);
-  db.query(INSERT).run(
-    a.id,
-    a.network,
-    a.containerId,
-    a.ifName,
-    a.state,
-    a.external ? 1 : 0,
-    a.podUid,
-    a.podNamespace,
-    a.podName,
-    a.netnsPath,
-    a.netnsId,
-    a.bootId,
-    a.group,
-    a.requestDigest,
-    addresses.length,
-    toBody(a),
-    a.createdAtMs,
-    a.updatedAtMs,
-  );
-  const hold = db.query(HOLD);
-  for (const { address, pool, index } of addresses) {
-    if (hold.run(a.network, address, pool, index, a.id).changes === 1) continue;
-    throw new DomainError('conflict', `address ${address} of ${a.network} is held already`, {
-      details: { network: a.network, address, pool },
-    });
+      .map((row) => toAttachment(row, this.path));
   }
 }

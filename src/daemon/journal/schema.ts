@@ -7,6 +7,8 @@
 //          for starts without an API server;     file itself cannot hold an address twice
 //          pools whose rows are complete
 //   meta   node name
+//
+// request_digest is always ''.
 import type { Database } from 'bun:sqlite';
 
 /** Written to `PRAGMA application_id`: "mnic". */

@@ -28,7 +28,7 @@ export function findWalDamage(bytes: Uint8Array): string | undefined {
   }
   const frames = Math.floor((bytes.length - HEADER_BYTES) / (FRAME_HEADER_BYTES + pageBytes));
   const lost = countCommitsAfterDamage({ view, pageBytes, frames, littleEndian, sums });
-  // Each commit was synced before the next one began, so a crash can tear one of them at most.
+  // Within one boot the page cache keeps every write, so the end of a process tears one at most.
   return lost > 1 ? `its write-ahead log is damaged before ${lost} commits` : undefined;
 }
 

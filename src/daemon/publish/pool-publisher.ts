@@ -125,7 +125,9 @@ export class PoolPublisher {
     cached: PublishedPool | undefined,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { client } = this.#ports;
+    const { client, journal } = this.#ports;
+    // Nobody elsewhere may see an allocation that a power cut could undo.
+    await journal.onDisk();
     const labels = {
       [HOST_NAME_LABEL]: toHostLabel(spec.hostName),
       [NETWORK_NAME_LABEL]: spec.netAttachDef,
