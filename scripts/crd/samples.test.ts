@@ -45,7 +45,7 @@ describe('networks that admission refuses', () => {
       const read = v.safeParse(MultiNicNetwork, { metadata: { name, uid: 'u' }, spec });
       if (!read.success) return;
       const parsed = parseNetworkDefinition(read.output);
-      if (parsed.ok) expect(parsed.warnings).not.toEqual([]);
+      if (parsed.ok) expect([...parsed.refusals, ...parsed.warnings]).not.toEqual([]);
       else expect(parsed.issues).not.toEqual([]);
     });
   }

@@ -29,7 +29,7 @@ const samples = join(import.meta.dir, '../../deploy/samples');
  * said.
  */
 const inError: Readonly<Record<string, string>> = {
-  badipam: 'spec.ipam in body should match',
+  badipam: 'ipam must be a JSON object as text',
   badtype: 'plugin.type must be one of ipvlan',
   cost: 'args of macvlan can be delegate, master, mode, mtu',
 };

@@ -126,7 +126,7 @@ function judge(context: ControllerContext, view: NetworkView): Judgement {
     return { acceptance, served: undefined, definition: undefined, plugin: undefined };
   }
   const definition = result.network;
-  const plugin = planPlugin(view.object.spec.plugin);
+  const plugin = planPlugin(definition, result.refusals);
   const isManaged = definition.managedIpam;
   const unserved = plugin.ok ? whyUnserved(definition, plugin.config) : [];
   const reading = isManaged ? world.ledger(view.name)?.reading : undefined;

@@ -238,6 +238,35 @@ describe('work queue', () => {
     await finish(bench);
   });
 
+  test('a wake asked for during a run is not put off by a later one of the run itself', async () => {
+    const gate = gated();
+    const bench = start(gate.reconcile);
+    bench.queue.add('a');
+    await settle();
+    bench.queue.addAfter('a', 100);
+    gate.open({ afterMs: 10_000 });
+    await bench.clock.advance(100);
+    expect(bench.runs).toEqual(['a', 'a']);
+    gate.open();
+    await bench.clock.advance(60_000);
+    expect(bench.runs).toEqual(['a', 'a']);
+    await finish(bench);
+  });
+
+  test('a wake asked for during a run outlives a run that is done, but not the queue', async () => {
+    const gate = gated();
+    const bench = start(gate.reconcile);
+    bench.queue.add('a');
+    await settle();
+    bench.queue.addAfter('a', 100);
+    gate.open('done');
+    await settle();
+    expect(bench.queue.stats()).toMatchObject({ done: 1, waiting: 1 });
+    await finish(bench);
+    await settle();
+    expect(bench.clock.sleepers).toBe(0);
+  });
+
   test('a terminal failure is counted and logged, and waits for a change', async () => {
     const bench = start(async () => {
       throw new TerminalError('no plugin of that name');

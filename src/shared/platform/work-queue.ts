@@ -73,8 +73,8 @@ interface KeyState {
   running: boolean;
   /** In `#ready`, or to be put there when the present run ends. */
   dirty: boolean;
-  /** Stops the timer that will make the key ready. */
-  timer: AbortController | undefined;
+  /** Will make the key ready, at `dueMs` of the monotonic clock unless `stop` is aborted. */
+  timer: { readonly stop: AbortController; readonly dueMs: number } | undefined;
 }
 
 export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
@@ -105,7 +105,7 @@ class KeyedQueue implements WorkQueue {
 
   add(key: string): void {
     const state = this.#stateOf(key);
-    state.timer?.abort();
+    state.timer?.stop.abort();
     state.timer = undefined;
     state.dirty = true;
     if (!state.running) this.#ready.add(key);
@@ -114,11 +114,13 @@ class KeyedQueue implements WorkQueue {
 
   addAfter(key: string, ms: number): void {
     const state = this.#stateOf(key);
-    if (state.dirty) return; // it runs sooner anyway
-    state.timer?.abort();
-    const timer = new AbortController();
-    state.timer = timer;
-    this.#clock.sleep(ms, timer.signal).then(
+    const dueMs = this.#clock.monotonic() + ms;
+    // It runs sooner anyway, perhaps because of a change that the caller does not know of.
+    if (state.dirty || (state.timer !== undefined && state.timer.dueMs <= dueMs)) return;
+    state.timer?.stop.abort();
+    const stop = new AbortController();
+    state.timer = { stop, dueMs };
+    this.#clock.sleep(ms, stop.signal).then(
       () => this.add(key),
       () => undefined, // only ever rejected by our own abort
     );
@@ -132,7 +134,7 @@ class KeyedQueue implements WorkQueue {
     signal.addEventListener('abort', () => stopped.resolve(), { once: true });
     this.#scheduleRuns();
     await stopped.promise;
-    for (const state of this.#keys.values()) state.timer?.abort();
+    for (const state of this.#keys.values()) state.timer?.stop.abort();
     await this.#drain();
   }
 
@@ -203,7 +205,7 @@ class KeyedQueue implements WorkQueue {
       this.#ready.add(key); // changed meanwhile: what was decided about waiting is out of date
     } else if (afterMs !== undefined && !signal.aborted) {
       this.addAfter(key, afterMs);
-    } else if (state.failures === 0) {
+    } else if (state.failures === 0 && state.timer === undefined) {
       this.#keys.delete(key);
     }
   }

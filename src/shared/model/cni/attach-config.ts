@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { parseAddress } from '../ip/address.ts';
 import { canonicalCidr } from '../ip/cidr.ts';
 import { IPAM_TYPE } from '../names.ts';
+import { NET_ADDRESSES_MAX } from '../objects/network-rules.ts';
 import { issueText } from './network-config.ts';
 
 /** Why something is not served: a word for conditions, and a text that starts with the field. */
@@ -88,7 +89,7 @@ export const AttachConfig = v.looseObject({
           v.check((net) => canonicalCidr(net) !== undefined, 'must be a CIDR'),
         ),
       ),
-      v.maxLength(256),
+      v.maxLength(NET_ADDRESSES_MAX),
     ),
   ),
   args: v.nullish(v.looseObject({ cni: v.nullish(CniArgs) })),

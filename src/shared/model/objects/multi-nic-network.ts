@@ -16,13 +16,7 @@ import {
   specRules,
   subnetRules,
 } from './network-rules.ts';
-import {
-  CIDR_PATTERN,
-  EXECUTABLE_PATTERN,
-  JSON_OBJECT_PATTERN,
-  NAMESPACE_PATTERN,
-  SUBNET_PATTERN,
-} from './patterns.ts';
+import { CIDR_PATTERN, EXECUTABLE_PATTERN, NAMESPACE_PATTERN } from './patterns.ts';
 
 const NameList = v.pipe(
   v.array(text(253, 'Name or address.')),
@@ -87,7 +81,6 @@ export const MultiNicNetworkSpec = v.pipe(
         90,
         'Pod addresses: one CIDR, an IPv4 and an IPv6 CIDR with a comma between, or empty.',
         {
-          pattern: SUBNET_PATTERN,
           'x-kubernetes-validations': subnetRules,
         },
       ),
@@ -96,7 +89,6 @@ export const MultiNicNetworkSpec = v.pipe(
       v.pipe(
         v.array(
           text(43, 'Subnet of a host NIC.', {
-            pattern: CIDR_PATTERN,
             'x-kubernetes-validations': masterNetRules,
           }),
         ),
@@ -104,7 +96,6 @@ export const MultiNicNetworkSpec = v.pipe(
       ),
     ),
     ipam: text(16_384, 'IPAM section of the CNI configuration, a JSON object as text.', {
-      pattern: JSON_OBJECT_PATTERN,
       'x-kubernetes-validations': ipamRules,
     }),
     multiNICIPAM: v.optional(

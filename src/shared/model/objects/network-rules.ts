@@ -3,7 +3,8 @@
 // expression; plan/ipam-section.ts parses it exactly.
 import { CNI_TYPE } from '../names.ts';
 import type { CelRule } from './admission.ts';
-import { FALSE_TEXTS, PLUGIN_TYPES, pluginArgs, TRUE_TEXTS } from './plugin-args.ts';
+import { JSON_OBJECT_PATTERN } from './patterns.ts';
+import { type ArgRule, FALSE_TEXTS, PLUGIN_TYPES, pluginArgs, TRUE_TEXTS } from './plugin-args.ts';
 
 /** CNI versions that can be asked for. */
 export const CNI_VERSIONS = [
@@ -65,7 +66,7 @@ function lacks(ipam: string, key: string): string {
 
 /** CEL: the number of a member of the IPAM text, 0 where it is missing. */
 function bits(ipam: string, key: string): string {
-  const digits = String.raw`${ipam}.find(r'"${key}"\s*:\s*[0-9]+').find(r'[0-9]+$')`;
+  const digits = String.raw`${ipam}.find(r'"${key}"\s*:\s*[0-9]{1,9}').find(r'[0-9]+$')`;
   return `(${digits} == '' ? 0 : int(${digits}))`;
 }
 
@@ -83,6 +84,10 @@ const bitsRange = `a whole number from 0 to ${BLOCK_BITS_MAX}`;
 
 /** On `ipam`, a string. */
 export const ipamRules: readonly CelRule[] = [
+  {
+    rule: `self.matches(r'${JSON_OBJECT_PATTERN}')`,
+    message: 'ipam must be a JSON object as text, like {"type": "multi-nic-ipam", ...}',
+  },
   {
     rule: or(isForeign('self'), hasBits('hostBlock')),
     message: `ipam.hostBlock is required with multi-nic-ipam: ${bitsRange}`,
@@ -106,11 +111,21 @@ function isNet(text: string): string {
   return `isCIDR(${text}) && cidr(${text}).ip() == cidr(${text}).masked().ip()`;
 }
 
-/** On `subnet`, a string. The pattern has refused what is no list of one or two. */
+/** On `subnet`, a string. */
 export const subnetRules: readonly CelRule[] = [
   {
-    rule: or("self == ''", `self.split(',').all(s, ${isNet('s')})`),
+    rule: or("self == ''", "self.split(',').all(s, isCIDR(s))"),
+    message:
+      'subnet must be a CIDR like 192.168.0.0/16, ' +
+      'an IPv4 and an IPv6 CIDR with a comma between, or empty',
+  },
+  {
+    rule: or("self == ''", `self.split(',').all(s, !isCIDR(s) || ${isNet('s')})`),
     message: 'subnet must have no host bits set: 192.168.0.0/16, not 192.168.64.0/16',
+  },
+  {
+    rule: or("!self.contains(',')", "self.matches('^[^:,]*,[^,]*:[^,]*$|^[^,]*:[^,]*,[^:,]*$')"),
+    message: 'two subnets must be one of IPv4 and one of IPv6',
   },
 ];
 
@@ -137,12 +152,48 @@ function givenArgs(args: readonly string[], condition: string): string {
   return `${list(args)}.all(k, !(k in self) || ${condition})`;
 }
 
+/** Every argument of a name has the same rule in all types. */
+function allArgs(): Map<string, ArgRule> {
+  return new Map(PLUGIN_TYPES.flatMap((type) => Object.entries(pluginArgs[type])));
+}
+
+function rangeRules(): CelRule[] {
+  return [...allArgs()].flatMap(([name, { range }]): CelRule[] => {
+    if (range === undefined) return [];
+    const { first, last } = range;
+    const value = `int(self['${name}'])`;
+    const isNumber = `self['${name}'].matches('^[0-9]{1,9}$')`;
+    const isFit = `${value} == 0 || (${value} >= ${first} && ${value} <= ${last})`;
+    return [
+      {
+        rule: or(`!('${name}' in self)`, `!${isNumber}`, isFit),
+        message: `args.${name} must be 0 or a number from ${first} to ${last}`,
+      },
+    ];
+  });
+}
+
+function patternRules(): CelRule[] {
+  return [...allArgs()].flatMap(([name, { pattern }]): CelRule[] => {
+    if (pattern === undefined) return [];
+    const isFit = `self['${name}'].matches(r'${pattern.source}')`;
+    return [
+      {
+        rule: or(`!('${name}' in self)`, isFit),
+        message: `args.${name} must be ${pattern.says}`,
+      },
+    ];
+  });
+}
+
 /** On `plugin.args`, a map. */
 export const argsRules: readonly CelRule[] = [
   {
     rule: givenArgs(argsOf('integer'), "self[k].matches('^[0-9]{1,9}$')"),
     message: `these args must be whole numbers: ${names(argsOf('integer'))}`,
   },
+  ...rangeRules(),
+  ...patternRules(),
   {
     rule: givenArgs(argsOf('boolean'), `self[k] in ${list([...TRUE_TEXTS, ...FALSE_TEXTS])}`),
     message: `these args must be "true" or "false": ${names(argsOf('boolean'))}`,
@@ -172,6 +223,22 @@ function typeRules(): CelRule[] {
 
 const isDelegate = "has(self.args) && 'delegate' in self.args && self.args['delegate'] == 'true'";
 
+/** The original took these two and used neither. */
+const unusedRules: readonly CelRule[] = [
+  {
+    rule: '!has(self.capabilities) || size(self.capabilities) == 0',
+    message: 'capabilities are not supported: remove them',
+    fieldPath: '.capabilities',
+  },
+  {
+    rule: `!has(self.dns) || ![${['nameservers', 'domain', 'search', 'options']
+      .map((field) => `has(self.dns.${field})`)
+      .join(', ')}].exists(h, h)`,
+    message: 'dns is not supported: remove it',
+    fieldPath: '.dns',
+  },
+];
+
 /** On `plugin`. */
 export const pluginRules: readonly CelRule[] = [
   {
@@ -182,6 +249,7 @@ export const pluginRules: readonly CelRule[] = [
     fieldPath: '.type',
   },
   ...typeRules(),
+  ...unusedRules,
 ];
 
 const bothBits = `${bits('self.ipam', 'hostBlock')} + ${bits('self.ipam', 'interfaceBlock')}`;
@@ -192,7 +260,7 @@ const hasNoDivision = or(isForeign('self.ipam'), `${subnetOf('self')} == ''`);
  * (cost).
  */
 function leavesPodBits(o: { readonly before: string; readonly prefixMax: number }): string {
-  const length = `self.subnet.find(r'${o.before}/[0-9]+').find('[0-9]+$')`;
+  const length = `self.subnet.find(r'${o.before}/[0-9]{1,9}').find('[0-9]+$')`;
   return or(hasNoDivision, `${length} == ''`, `int(${length}) + ${bothBits} <= ${o.prefixMax}`);
 }
 

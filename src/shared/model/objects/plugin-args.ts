@@ -25,6 +25,10 @@ export interface ArgRule {
   readonly member?: string;
   /** Values that make sense; all where absent. */
   readonly values?: readonly string[];
+  /** Numbers that make sense, and 0; all where absent. */
+  readonly range?: { readonly first: number; readonly last: number };
+  /** Texts that make sense, for Go and JavaScript alike; all where absent. */
+  readonly pattern?: { readonly source: string; readonly says: string };
   /** What the block gets where the value cannot be read; without it the member is left out. */
   readonly fallback?: number | null;
 }
@@ -36,6 +40,10 @@ export const FALSE_TEXTS = ['0', 'f', 'F', 'FALSE', 'false', 'False'] as const;
 const IPVLAN_MODES = ['', 'l2', 'l3', 'l3s'];
 const MACVLAN_MODES = ['', 'bridge', 'private', 'vepa', 'passthru'];
 
+/** What IPv4 needs, and what the kernel can hold. 0 is the NIC's own. */
+const MTU_RANGE = { first: 68, last: 65_535 };
+const NIC_NAME = { source: '^[^/:\\s]{0,15}$', says: 'a NIC name of at most 15 characters' };
+
 const delegate: ArgRule = { kind: 'boolean', member: 'delegate' };
 const minTxRate: ArgRule = { kind: 'integer', member: 'min_tx_rate' };
 const maxTxRate: ArgRule = { kind: 'integer', member: 'max_tx_rate' };
@@ -44,9 +52,9 @@ const vlanQoS: ArgRule = { kind: 'integer', member: 'vlanQoS' };
 function linkArgs(modes: readonly string[]): Record<string, ArgRule> {
   return {
     delegate,
-    master: { kind: 'text', member: 'master' },
+    master: { kind: 'text', member: 'master', pattern: NIC_NAME },
     mode: { kind: 'text', member: 'mode', values: modes },
-    mtu: { kind: 'integer', member: 'mtu', fallback: 0 },
+    mtu: { kind: 'integer', member: 'mtu', fallback: 0, range: MTU_RANGE },
   };
 }
 
@@ -62,7 +70,7 @@ export const pluginArgs: Readonly<Record<PluginType, Readonly<Record<string, Arg
   sriov: {
     resourceName: { kind: 'text' },
     priority: { kind: 'integer' },
-    mtu: { kind: 'integer' },
+    mtu: { kind: 'integer', range: MTU_RANGE },
     numVfs: { kind: 'integer' },
     isRdma: { kind: 'boolean' },
     needVhostNet: { kind: 'boolean' },

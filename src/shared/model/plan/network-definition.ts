@@ -50,13 +50,14 @@ export interface NetworkDefinition {
 }
 
 /**
- * `issues` forbid the use of the network; `warnings` say what is ignored. Each starts with the path
- * to blame.
+ * `issues` forbid the use of the network; `refusals` forbid to start with it, and leave what runs;
+ * `warnings` say what is ignored. Each starts with the path to blame.
  */
 export type NetworkDefinitionResult =
   | {
       readonly ok: true;
       readonly network: NetworkDefinition;
+      readonly refusals: readonly string[];
       readonly warnings: readonly string[];
     }
   | { readonly ok: false; readonly issues: readonly string[] };
@@ -95,8 +96,9 @@ export function parseNetworkDefinition(object: MultiNicNetwork): NetworkDefiniti
     attachPolicy: parseAttachPolicy(spec.attachPolicy, findings),
     namespaces: parseNamespaces(spec.namespaces ?? [], findings),
   };
-  const { issues, warnings } = findings;
-  return issues.length > 0 ? { ok: false, issues } : { ok: true, network, warnings };
+  const { issues, refusals, warnings } = findings;
+  if (issues.length > 0) return { ok: false, issues: [...issues, ...refusals] };
+  return { ok: true, network, refusals, warnings };
 }
 
 /**

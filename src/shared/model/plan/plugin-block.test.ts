@@ -6,7 +6,8 @@ import { parsePluginBlock } from './plugin-block.ts';
 function parse(type: string, args: Record<string, string> = {}, cniVersion = '0.3.0') {
   const findings = createFindings();
   const block = parsePluginBlock({ cniVersion, type, args }, findings);
-  return { block: JSON.stringify(block), issues: findings.issues, warnings: findings.warnings };
+  const { issues, refusals, warnings } = findings;
+  return { block: JSON.stringify(block), issues, refusals, warnings };
 }
 
 test('a master is passed on and said to be without effect', () => {
@@ -74,7 +75,7 @@ describe('blocks, as text', () => {
   for (const [type, args, block] of rows) {
     test(`${type} with ${JSON.stringify(args)}`, () => {
       const { warnings, ...parsed } = parse(type, args);
-      expect(parsed).toEqual({ block, issues: [] });
+      expect(parsed).toEqual({ block, issues: [], refusals: [] });
       expect(warnings).toHaveLength(args.master === undefined ? 0 : 1);
     });
   }
@@ -106,73 +107,119 @@ describe('issues', () => {
   }
 });
 
-describe('what the original ignores is ignored with a warning', () => {
+describe('what the original ignores is ignored, and refused for anything new', () => {
   const rows: [
     says: string,
     type: string,
     args: Record<string, string>,
     block: string,
-    warning: string,
+    refusal: string,
   ][] = [
     [
       'an argument that the plugin does not have',
       'macvlan',
       { promiscMode: 'true' },
       '{"cniVersion":"0.3.0","type":"macvlan"}',
-      'spec.plugin.args.promiscMode: not an argument of macvlan; ignored',
+      'spec.plugin.args.promiscMode: not an argument of macvlan (known: delegate, master, mode, mtu)',
     ],
     [
       'an MTU that is no number',
       'macvlan',
       { mtu: 'abc' },
       '{"cniVersion":"0.3.0","mtu":0,"type":"macvlan"}',
-      'spec.plugin.args.mtu: "abc" is not a whole number; ignored',
+      'spec.plugin.args.mtu: "abc" is not a whole number',
     ],
     [
       'an empty MTU',
       'ipvlan',
       { mtu: '' },
       '{"cniVersion":"0.3.0","mtu":0,"type":"ipvlan"}',
-      'spec.plugin.args.mtu: "" is not a whole number; ignored',
+      'spec.plugin.args.mtu: "" is not a whole number',
     ],
     [
       'a VLAN that is no number',
       'sriov',
       { vlan: '1e2' },
       '{"cniVersion":"0.3.0","type":"sriov"}',
-      'spec.plugin.args.vlan: "1e2" is not a whole number; ignored',
+      'spec.plugin.args.vlan: "1e2" is not a whole number',
     ],
     [
       'a wish that is neither yes nor no',
       'sriov',
       { trust: 'on' },
       '{"cniVersion":"0.3.0","type":"sriov"}',
-      'spec.plugin.args.trust: "on" is not true or false; ignored',
+      'spec.plugin.args.trust: "on" is not true or false',
     ],
     [
       'primary addresses that are no JSON',
       'aws-ipvlan',
       { primaryIP: 'eth1=10.0.0.5' },
       '{"cniVersion":"0.3.0","primaryIP":null,"type":"aws-ipvlan"}',
-      'spec.plugin.args.primaryIP: "eth1=10.0.0.5" is not a JSON object; ignored',
+      'spec.plugin.args.primaryIP: "eth1=10.0.0.5" is not a JSON object',
+    ],
+    [
+      'an MTU that is too small',
+      'ipvlan',
+      { mtu: '67' },
+      '{"cniVersion":"0.3.0","mtu":67,"type":"ipvlan"}',
+      'spec.plugin.args.mtu: 67 is neither 0 nor 68 to 65535',
+    ],
+    [
+      'an MTU that is too large',
+      'macvlan',
+      { mtu: '65536' },
+      '{"cniVersion":"0.3.0","mtu":65536,"type":"macvlan"}',
+      'spec.plugin.args.mtu: 65536 is neither 0 nor 68 to 65535',
+    ],
+    [
+      'a NIC name that is too long',
+      'macvlan',
+      { master: 'a234567890123456' },
+      '{"cniVersion":"0.3.0","master":"a234567890123456","type":"macvlan"}',
+      'spec.plugin.args.master: "a234567890123456" is not a NIC name of at most 15 characters',
+    ],
+    [
+      'a wish to delegate that is neither yes nor no',
+      'ipvlan',
+      { delegate: 'yes' },
+      '{"cniVersion":"0.3.0","type":"ipvlan"}',
+      'spec.plugin.args.delegate: "yes" is not true or false',
     ],
     [
       'any argument of a plugin without arguments',
       'mellanox',
       { mtu: '1' },
       '{"cniVersion":"0.3.0","type":"host-device"}',
-      'spec.plugin.args.mtu: not an argument of mellanox; ignored',
+      'spec.plugin.args.mtu: not an argument of mellanox (known: none)',
     ],
   ];
-  for (const [says, type, args, block, warning] of rows) {
+  for (const [says, type, args, block, refusal] of rows) {
     test(says, () => {
-      expect(parse(type, args)).toEqual({ block, issues: [], warnings: [warning] });
+      const { warnings: _warnings, ...parsed } = parse(type, args);
+      expect(parsed).toEqual({ block, issues: [], refusals: [refusal] });
     });
   }
 
+  test.each([
+    ['capabilities (W-65)', { capabilities: { ips: true } }, 'capabilities: not supported'],
+    ['dns (W-65)', { dns: { nameservers: ['10.0.0.1'] } }, 'dns: not supported'],
+    ['no CNI version', { cniVersion: '' }, 'cniVersion: is empty'],
+  ])('%s', (_says, change, refusal) => {
+    const findings = createFindings();
+    parsePluginBlock({ cniVersion: '0.3.1', type: 'macvlan', ...change }, findings);
+    expect(findings.refusals).toEqual([`spec.plugin.${refusal}`]);
+  });
+
+  test('what the original stores for absent members says nothing', () => {
+    const findings = createFindings();
+    const plugin = { cniVersion: '0.3.1', type: 'macvlan', dns: {}, capabilities: {} };
+    parsePluginBlock(plugin, findings);
+    expect([findings.issues, findings.refusals, findings.warnings]).toEqual([[], [], []]);
+  });
+
   test('an inherited name is no argument', () => {
-    expect(parse('ipvlan', { toString: 'x' }).warnings).toEqual([
-      'spec.plugin.args.toString: not an argument of ipvlan; ignored',
+    expect(parse('ipvlan', { toString: 'x' }).refusals).toEqual([
+      'spec.plugin.args.toString: not an argument of ipvlan (known: delegate, master, mode, mtu)',
     ]);
   });
 });

@@ -8,6 +8,7 @@ import {
   type ArgRule,
   FALSE_TEXTS,
   PLUGIN_TYPES,
+  type PluginType,
   pluginArgs,
   TRUE_TEXTS,
 } from '../objects/plugin-args.ts';
@@ -27,6 +28,7 @@ export function parsePluginBlock(
   findings: Findings,
 ): Record<string, unknown> {
   const { cniVersion, type, args = {} } = plugin;
+  checkUnused(plugin, findings);
   const block: Record<string, unknown> = { type: executables[type] ?? type };
   if (cniVersion !== '') block.cniVersion = cniVersion;
   const known = PLUGIN_TYPES.find((one) => one === type);
@@ -37,12 +39,26 @@ export function parsePluginBlock(
   }
   for (const [name, value] of Object.entries(args)) {
     const rule = Object.hasOwn(pluginArgs[known], name) ? pluginArgs[known][name] : undefined;
-    if (rule === undefined) findings.warning(argPath(name), `not an argument of ${type}; ignored`);
+    if (rule === undefined) findings.refusal(argPath(name), unknownArg(known));
     else addMember(block, { name, value, rule }, findings);
   }
   const hasMaster = Object.hasOwn(pluginArgs[known], 'master') && (args.master ?? '') !== '';
   if (hasMaster) findings.warning(argPath('master'), MASTER_IGNORED);
   return sortMembers(block);
+}
+
+/** The original accepted these two and never used them (W-65); an empty one says nothing. */
+function checkUnused(plugin: NetworkPlugin, findings: Findings): void {
+  if (plugin.cniVersion === '') findings.refusal(`${PATH}.cniVersion`, 'is empty');
+  for (const field of ['capabilities', 'dns'] as const) {
+    const isUsed = Object.keys(plugin[field] ?? {}).length > 0;
+    if (isUsed) findings.refusal(`${PATH}.${field}`, 'not supported');
+  }
+}
+
+function unknownArg(type: PluginType): string {
+  const known = Object.keys(pluginArgs[type]).sort().join(', ');
+  return `not an argument of ${type} (known: ${known === '' ? 'none' : known})`;
 }
 
 /**
@@ -69,15 +85,23 @@ function addMember(
   const path = argPath(name);
   const parsed = parseValue(value, rule.kind);
   if (parsed === undefined) {
-    findings.warning(path, `${quote(value)} is not ${articles[rule.kind]}; ignored`);
+    findings.refusal(path, `${quote(value)} is not ${articles[rule.kind]}`);
   } else if (typeof parsed === 'number' && parsed < 0) {
     findings.issue(path, `${value} is negative`);
+  } else if (typeof parsed === 'number' && !isInRange(parsed, rule)) {
+    findings.refusal(path, `${value} is neither 0 nor ${rule.range?.first} to ${rule.range?.last}`);
+  } else if (rule.pattern !== undefined && !new RegExp(rule.pattern.source).test(value)) {
+    findings.refusal(path, `${quote(value)} is not ${rule.pattern.says}`);
   } else if (rule.values !== undefined && !rule.values.includes(value)) {
     const values = rule.values.filter((one) => one !== '').join(', ');
     findings.issue(path, `${quote(value)} is none of ${values}`);
   }
   const kept = parsed ?? rule.fallback;
   if (rule.member !== undefined && kept !== undefined) block[rule.member] = kept;
+}
+
+function isInRange(value: number, { range }: ArgRule): boolean {
+  return range === undefined || value === 0 || (range.first <= value && value <= range.last);
 }
 
 const articles: Readonly<Record<ArgKind, string>> = {
