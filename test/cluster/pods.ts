@@ -148,11 +148,12 @@ export async function pingAll(pods: readonly unknown[]): Promise<number> {
   const lines = await Promise.all(
     targets.map(async (from) => {
       const others = targets.filter((target) => target !== from).flatMap((to) => to.networks);
-      // Started together, so that a lost one costs its two seconds only once.
+      // Started together, so that lost ones cost their seconds only once. A second try, because an
+      // answer may be late on a busy machine.
       const pings = others.flatMap((to) =>
         to.ips.map((ip) => {
           const ping = `ping -c1 -W2 -I ${to.interface} ${ip} >/dev/null`;
-          return `{ ${ping} && echo "ok ${ip}" || echo "lost ${ip}"; } &`;
+          return `{ { ${ping} || ${ping}; } && echo "ok ${ip}" || echo "lost ${ip}"; } &`;
         }),
       );
       const output = await runInPod(from.name, `${pings.join('\n')}\nwait`, from.namespace);

@@ -178,8 +178,13 @@ if (requirement('cluster faults', whyNoCluster())) {
       for (const service of ['containerd', 'kubelet']) {
         for (const node of nodeNames()) await restartService(node, service);
       }
-      await createPods([{ name: 'after', node: 'n1', networks: NETWORK }]);
-      await waitReady('after', { count: 1, timeoutMs: 120_000 });
+      // Nodes stay Ready in the API; that the new kubelets work shows in pods that start.
+      await createPods(
+        nodeNames().map((node) => {
+          return { name: `after-${node}`, node, group: 'after', networks: NETWORK };
+        }),
+      );
+      await waitReady('after', { count: nodeNames().length, timeoutMs: 120_000 });
       await deletePods('after', { timeoutMs: 60_000 });
     });
 
