@@ -15,6 +15,7 @@ import type { Logger } from '../../shared/platform/log.ts';
 import type { PodIdentity } from '../attach/ports.ts';
 import type { DeviceIds } from '../select/select-nics.ts';
 import { toHostLabel } from './host-label.ts';
+import { type PodRecord, toPodRecord } from './pod-record.ts';
 import { type PublishedPool, toPublishedPool } from './published-pool.ts';
 import {
   type HostRecord,
@@ -33,10 +34,6 @@ export interface SavedCluster {
   /** Undefined on the first start ever. */
   readonly self: HostRecord | undefined;
   readonly classes: ReadonlyMap<string, DeviceIds>;
-}
-
-interface PodRecord {
-  readonly uid: string;
 }
 
 const POD_LOOKUP_MS = 5_000;
@@ -95,7 +92,7 @@ export class ClusterView {
       ...common,
       resource: PODS,
       fieldSelector: `spec.nodeName=${o.node}`,
-      project: ({ metadata }): PodRecord => ({ uid: metadata?.uid ?? '' }),
+      project: toPodRecord,
       onChange: on('pod'),
     });
   }
@@ -169,6 +166,19 @@ export class ClusterView {
   /** The UID of a pod of this node, if there is one of that name. */
   podUid(pod: { namespace: string; name: string }): string | undefined {
     return this.#pods.get(`${pod.namespace}/${pod.name}`)?.uid;
+  }
+
+  /** What pods of this node that run say they have of a network; nothing unless live. */
+  statedAddresses(network: string): { namespace: string; pod: string; address: string }[] {
+    if (!this.isLive) return [];
+    return [...this.#pods.keys()].flatMap((key) => {
+      const slash = key.indexOf('/');
+      const pod = { namespace: key.slice(0, slash), pod: key.slice(slash + 1) };
+      const stated = this.#pods.get(key)?.stated ?? [];
+      return stated
+        .filter((entry) => entry.network === network)
+        .flatMap(({ addresses }) => addresses.map((address) => ({ ...pod, address })));
+    });
   }
 
   /** See `ClusterFacts.podState`. */

@@ -4,7 +4,7 @@
 import type { Core } from '../../../core-wasm/index.ts';
 import { parseAddress } from '../../shared/model/ip/address.ts';
 import { containsAddress } from '../../shared/model/ip/cidr.ts';
-import type { Allocation, IpPoolSpec } from '../../shared/model/objects/ip-pool.ts';
+import type { IpPoolSpec } from '../../shared/model/objects/ip-pool.ts';
 import type { KubeClient } from '../../shared/platform/kube/client.ts';
 import { IP_POOLS } from '../../shared/platform/kube/resource.ts';
 import type { Logger } from '../../shared/platform/log.ts';
@@ -14,6 +14,7 @@ import type { ClusterView } from '../cluster/cluster-view.ts';
 import type { PeerPlans } from '../cluster/peer-plans.ts';
 import type { Inventory } from '../inventory/nic-inventory.ts';
 import { type Attachment, addressesOf } from '../journal/attachment.ts';
+import { type Claim, type ContestedClaim, keyOf, mergeClaims } from './claims.ts';
 import { type NetworkPools, planNetworkPools } from './plan-pools.ts';
 import { type PoolPlan, parsePublishedPlan, parseStoredPool, toStoredPool } from './pool-plan.ts';
 import type { PoolSet, WantedPool } from './pool-set.ts';
@@ -116,7 +117,8 @@ export class PoolKeeper {
     for (const [name, plan] of this.#complete) {
       if (this.#compared.has(name)) continue;
       const spec = view.publishedPools().get(name)?.spec;
-      const lost = spec?.hostName === view.node ? this.#findLost(plan, spec) : [];
+      const listed = spec?.hostName === view.node ? spec.allocations : [];
+      const lost = this.#findLost(plan, this.#mergeClaims(plan, listed));
       if (lost.length > 0) {
         await this.#takeOver(plan, lost);
         log.info('took over allocations', { pool: name, count: lost.length, why: 'not recorded' });
@@ -125,7 +127,21 @@ export class PoolKeeper {
     }
   }
 
-  #findLost({ name, network }: PoolPlan, spec: IpPoolSpec): readonly Allocation[] {
+  /** What the object lists, and what pods state where the object is wrong or says nothing. */
+  #mergeClaims(plan: PoolPlan, listed: readonly Claim[]): readonly Claim[] {
+    const { view } = this.#ports;
+    const stated = view.statedAddresses(plan.network).filter(({ address: text }) => {
+      const address = parseAddress(text);
+      return address !== undefined && containsAddress(plan.podCidr, address);
+    });
+    const existsPod = (pod: { namespace: string; name: string }): boolean =>
+      view.podUid(pod) !== undefined;
+    const { claims, contested } = mergeClaims({ listed, stated, existsPod });
+    this.#addContested(plan.name, contested);
+    return claims;
+  }
+
+  #findLost({ name, network }: PoolPlan, claims: readonly Claim[]): readonly Claim[] {
     const { journal, view, clock } = this.#ports;
     const holders = new Map(
       journal.held().flatMap((one) => (one.network === network ? [[one.address, one.pool]] : [])),
@@ -137,18 +153,22 @@ export class PoolKeeper {
       .quarantined()
       .filter((one) => one.network === network && one.untilMs > clock.now())
       .map(({ address }) => address);
-    const { lost, contested } = findBeyondJournal(spec.allocations, {
+    const { lost, contested } = findBeyondJournal(claims, {
       holders,
       resting: new Set(resting),
       existsPod: (pod) => view.podUid(pod) !== undefined,
     });
-    for (const { listed, holder } of contested) {
-      this.#addConflict(name, listed, `${holder} has it as well`);
-    }
+    this.#addContested(name, contested);
     return lost;
   }
 
-  #addConflict(pool: string, { namespace, pod, address }: Allocation, reason: string): void {
+  #addContested(pool: string, contested: readonly ContestedClaim[]): void {
+    for (const { claim, holder } of contested) {
+      this.#addConflict(pool, claim, `${holder} has it as well`);
+    }
+  }
+
+  #addConflict(pool: string, { namespace, pod, address }: Claim, reason: string): void {
     const conflict = { pool, address, pod: `${namespace}/${pod}`, reason };
     this.#conflicts.push(conflict);
     this.#ports.log.error('allocation not taken over', { ...conflict });
@@ -188,16 +208,28 @@ export class PoolKeeper {
   }
 
   async #adopt(plan: PoolPlan, spec: IpPoolSpec | undefined): Promise<void> {
-    const count = await this.#takeOver(plan, spec?.allocations ?? []);
+    const listed = spec?.allocations ?? [];
+    const recorded = new Set(listed.map(keyOf));
+    const held = this.#heldAddresses(plan.network);
+    // What a pod states and the journal has already needs no other record.
+    const claims = this.#mergeClaims(plan, listed).filter(
+      (claim) => recorded.has(keyOf(claim)) || !held.has(keyOf(claim)),
+    );
+    const count = await this.#takeOver(plan, claims);
     this.#complete.set(plan.name, plan);
     this.#compared.add(plan.name);
     if (count > 0) this.#ports.log.info('took over allocations', { pool: plan.name, count });
   }
 
-  async #takeOver(plan: PoolPlan, allocations: readonly Allocation[]): Promise<number> {
+  #heldAddresses(network: string): Set<string> {
+    const held = this.#ports.journal.held().filter((one) => one.network === network);
+    return new Set(held.map(({ address }) => address));
+  }
+
+  async #takeOver(plan: PoolPlan, claims: readonly Claim[]): Promise<number> {
     const { journal, pools } = this.#ports;
     const { name, network } = plan;
-    const attachments = this.#toRows(plan, allocations);
+    const attachments = this.#toRows(plan, claims);
     // Before the write: meanwhile nobody shall be given one of them.
     const addresses = attachments.flatMap((row) => addressesOf(row).map(({ address }) => address));
     for (const address of addresses) pools.hold({ network, address });
@@ -205,18 +237,16 @@ export class PoolKeeper {
     return attachments.length;
   }
 
-  #toRows(plan: PoolPlan, allocations: readonly Allocation[]): Attachment[] {
-    const { journal, view } = this.#ports;
-    const held = new Set(
-      journal.held().flatMap(({ network, address }) => (network === plan.network ? address : [])),
-    );
-    return allocations.flatMap((allocation) => {
-      const { pod, namespace, address: text } = allocation;
+  #toRows(plan: PoolPlan, claims: readonly Claim[]): Attachment[] {
+    const { view } = this.#ports;
+    const held = this.#heldAddresses(plan.network);
+    return claims.flatMap((claim) => {
+      const { pod, namespace, address: text } = claim;
       const address = parseAddress(text);
       const isInside = address !== undefined && containsAddress(plan.podCidr, address);
       const reason = isInside ? (held.has(text) ? 'recorded twice' : undefined) : 'not in the pool';
       if (address === undefined || reason !== undefined) {
-        this.#addConflict(plan.name, allocation, reason ?? 'no address');
+        this.#addConflict(plan.name, claim, reason ?? 'no address');
         return [];
       }
       held.add(text);

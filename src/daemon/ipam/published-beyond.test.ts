@@ -37,7 +37,9 @@ test('an address that was released a moment ago, or whose pod is gone, is not', 
 test('an address of a pod that has nothing else is contested by the one that has it', () => {
   const listed = line('a', '10.0.0.1');
   const holder = 'default/b';
-  expect(find([listed], { held: { '10.0.0.1': holder } }).contested).toEqual([{ listed, holder }]);
+  expect(find([listed], { held: { '10.0.0.1': holder } }).contested).toEqual([
+    { claim: listed, holder },
+  ]);
   const held = { '10.0.0.1': holder, '10.0.0.2': 'default/a' };
   expect(find([listed], { held }).contested).toEqual([]);
   expect(find([listed], { held: { '10.0.0.1': holder }, gone: ['a'] }).contested).toEqual([]);
