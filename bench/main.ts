@@ -110,7 +110,9 @@ async function earlierResults(): Promise<Results> {
   return (await file.exists()) ? ((await file.json()) as Results) : {};
 }
 
-async function writeResults(results: Results): Promise<void> {
+/** What was measured now replaces what is there; another process may have written meanwhile. */
+async function writeResults(measured: Results): Promise<void> {
+  const results = { ...(await earlierResults()), ...measured };
   const machine = `${cpus().length} processors, ${cpus()[0]?.model.trim() ?? 'unknown'}`;
   const intro =
     '# Results\n\nWritten by `make bench`. Figures of one table were measured in one run; compare ratios, not ' +
@@ -125,7 +127,7 @@ async function writeResults(results: Results): Promise<void> {
 
 async function main(): Promise<number> {
   const chosen = Bun.argv.slice(2);
-  const results = await earlierResults();
+  const results: Results = {};
   let failures = 0;
   for (const bench of benches) {
     if (chosen.length > 0 && !chosen.includes(bench.name)) continue;
