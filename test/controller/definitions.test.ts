@@ -164,6 +164,24 @@ describe('definitions', () => {
     expect([...reasons]).toEqual(['1 Applied', '2 Applied']);
   });
 
+  test('a namespace that is seen to end late is no failure', async () => {
+    await using embedded = await startLab({ namespaces: ['team-a'] });
+    const { lab, server } = embedded;
+    server.faults.add({ action: 'hang', match: { plural: 'namespaces', isWatch: true } });
+    await lab.addHost('node-0', A);
+    await lab.addNetwork('net', toSpec());
+    const { running } = await lab.startController();
+    await lab.untilCondition('net', 'Ready', 'True');
+    const reasons = await seeReasons(lab, 'NadsReady');
+    await lab.client.delete(kinds.NAMESPACES, { name: 'team-a' });
+    await lab.client.delete(kinds.NET_ATTACH_DEFS, { name: 'net', namespace: 'team-a' });
+    await eventually('a definition is tried', () =>
+      server.seen.some(({ method, path }) => method === 'POST' && path.includes('/team-a/')),
+    );
+    await running.queue.idle();
+    expect([...reasons]).toEqual(['1 Applied']);
+  });
+
   test('the kind may be missing at first: a condition says so, and then they appear', async () => {
     await using embedded = await startLab({ hasNadKind: false });
     const { lab } = embedded;

@@ -1,7 +1,7 @@
 // Brings the NetworkAttachmentDefinitions of a network to what is planned, namespace by namespace;
 // one that fails does not stop the others, and none fails in silence (W-52).
 import { isKubeError } from '../../shared/platform/kube/errors.ts';
-import { NET_ATTACH_DEFS } from '../../shared/platform/kube/resource.ts';
+import { NAMESPACES, NET_ATTACH_DEFS } from '../../shared/platform/kube/resource.ts';
 import { messageWithCauses } from '../../shared/platform/log.ts';
 import {
   isOwnNad,
@@ -12,7 +12,7 @@ import {
 } from '../plan/nads.ts';
 import type { NetworkFinding } from '../plan/network-status.ts';
 import { listNames } from '../plan/problem.ts';
-import { toNadView } from '../watch/views.ts';
+import { toNadView, toNamespaceView } from '../watch/views.ts';
 import type { ControllerContext } from './context.ts';
 import { forEachLimited } from './for-each-limited.ts';
 
@@ -99,10 +99,24 @@ async function applyOne(
         await client.create(NET_ATTACH_DEFS, action.body, { signal });
         return false;
       } catch (error) {
-        if (!isKubeError(error, 'already-exists')) throw error;
-        return await takeUnlabelled(context, o.target, key, signal);
+        if (isKubeError(error, 'already-exists')) {
+          return await takeUnlabelled(context, o.target, key, signal);
+        }
+        if (await hasEnded(context, { error, namespace: action.namespace, signal })) return false;
+        throw error;
       }
   }
+}
+
+/** The namespace ends, and the watch of namespaces has not said so yet. */
+async function hasEnded(
+  context: ControllerContext,
+  o: { error: unknown; namespace: string; signal: AbortSignal },
+): Promise<boolean> {
+  const { error, namespace: name, signal } = o;
+  if (!isKubeError(error, 'forbidden', 'not-found')) return false;
+  const object = await context.client.get(NAMESPACES, { name }, { signal });
+  return object === undefined || !toNamespaceView(object).isActive;
 }
 
 /**
