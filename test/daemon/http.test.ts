@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { serveSocket } from '../../src/daemon/http/serve.ts';
+import { eventually } from '../helpers/eventually.ts';
 import { cniRequest, createFakeHost, type Harness, send, startHarness } from './harness.ts';
 
 setDefaultTimeout(120_000);
@@ -271,6 +272,32 @@ describe('writes over TCP', () => {
     }
     expect((await post(h, '/addl3', { name: 'net' }, headers)).status).toBe(status);
     expect((await post(h, '/select', { def: 'net' }, headers)).status).toBe(200);
+  });
+
+  test('ask the API server about a few tokens at a time, whoever sends how many', async () => {
+    const { h } = await setUp();
+    await using _ = h;
+    const hanging = h.api.faults.add({ action: 'hang', match: { plural: 'tokenreviews' } });
+    const left = new AbortController();
+    const answers = Array.from({ length: 40 }, (_token, n) =>
+      fetch(`${h.url}/addl3`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer t${n}` },
+        body: '{"name":"net"}',
+        signal: left.signal,
+      }).then(
+        ({ status }) => status,
+        () => 'left',
+      ),
+    );
+    const refused = await eventually('refused', async () => {
+      const settled = await Promise.all(answers.map((one) => Promise.race([one, 'waiting'])));
+      const statuses = settled.filter((one) => one === 503);
+      return statuses.length >= 30 && statuses;
+    });
+    expect(refused.length).toBe(40 - hanging.hits);
+    left.abort();
+    hanging[Symbol.dispose]();
   });
 
   test('are refused as transient while nobody can confirm the token', async () => {

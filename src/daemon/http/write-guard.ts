@@ -10,6 +10,8 @@ import type { AppEnv } from './app-env.ts';
 const CACHE_MS = 60_000;
 const CACHE_ENTRIES_MAX = 256;
 const REVIEW_MS = 5_000;
+/** Anybody can send tokens: the API server is not asked about more of them at once. */
+const REVIEWS_AT_ONCE_MAX = 8;
 const ADMIN_GROUP = 'system:masters';
 
 /** What decides about writes. */
@@ -33,8 +35,9 @@ interface Verdict {
  */
 export function writeGuard(o: WriteGuardOptions): MiddlewareHandler<AppEnv> {
   const verdicts = new Map<string, Verdict>();
+  const review = limitReviews((token) => askAbout(o, token));
   return async function refuseStrangers(c, next) {
-    if (!o.isOpen) await assertAllowed(o, verdicts, bearerToken(c));
+    if (!o.isOpen) await assertAllowed({ ...o, review }, verdicts, bearerToken(c));
     await next();
   };
 }
@@ -45,15 +48,33 @@ function bearerToken(c: Context<AppEnv>): string {
   throw new DomainError('forbidden', 'changes over TCP need a bearer token; use the unix socket');
 }
 
+/** Why the token may not write, or undefined if it may. */
+type Review = (token: string) => Promise<string | undefined>;
+
+function limitReviews(review: Review): Review {
+  let underWay = 0;
+  return async (token) => {
+    if (underWay >= REVIEWS_AT_ONCE_MAX) {
+      throw new DomainError('not-ready', 'too many tokens are being looked at');
+    }
+    underWay += 1;
+    try {
+      return await review(token);
+    } finally {
+      underWay -= 1;
+    }
+  };
+}
+
 async function assertAllowed(
-  o: WriteGuardOptions,
+  o: WriteGuardOptions & { readonly review: Review },
   verdicts: Map<string, Verdict>,
   token: string,
 ): Promise<void> {
   const key = new Bun.CryptoHasher('sha256').update(token).digest('hex');
   const known = verdicts.get(key);
   const isFresh = known !== undefined && known.untilMs > o.clock.monotonic();
-  const refusal = isFresh ? known.refusal : await review(o, token);
+  const refusal = isFresh ? known.refusal : await o.review(token);
   if (!isFresh) {
     for (const oldest of [...verdicts.keys()].slice(0, verdicts.size - CACHE_ENTRIES_MAX + 1)) {
       verdicts.delete(oldest);
@@ -63,8 +84,7 @@ async function assertAllowed(
   if (refusal !== undefined) throw new DomainError('forbidden', refusal);
 }
 
-/** Why the token may not write, or undefined if it may. */
-async function review(o: WriteGuardOptions, token: string): Promise<string | undefined> {
+async function askAbout(o: WriteGuardOptions, token: string): Promise<string | undefined> {
   const answer = await o.client
     .create(
       TOKEN_REVIEWS,
