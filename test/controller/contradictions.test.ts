@@ -89,10 +89,7 @@ describe('contradictions', () => {
   test('a record against a published index is out of date and is put right', async () => {
     await using embedded = await startLab();
     const { lab } = embedded;
-    await lab.addHost('node-0', A);
-    await lab.addNetwork('net', toSpec());
-    const first = await lab.startController();
-    await lab.untilCondition('net', 'Ready', 'True');
+    const first = await lab.serve(A);
     await first.stop();
     await writeCidr(lab, { 'node-0': 0, 'node-9': 0 });
     await lab.addHost('node-9', A);
@@ -120,10 +117,7 @@ describe('contradictions', () => {
   test('a ledger that cannot be read is never overwritten', async () => {
     await using embedded = await startLab();
     const { lab, server } = embedded;
-    await lab.addHost('node-0', A);
-    await lab.addNetwork('net', toSpec());
-    const first = await lab.startController();
-    await lab.untilCondition('net', 'Ready', 'True');
+    const first = await lab.serve(A);
     await first.stop();
     const [ledger] = server.objects('configmaps');
     const damaged = { ...ledger, data: { 'ledger.json': '{"networkUid":' } };
@@ -172,10 +166,7 @@ describe('contradictions', () => {
   test('a ledger whose label was taken away is found all the same', async () => {
     await using embedded = await startLab();
     const { lab, server } = embedded;
-    await lab.addHost('node-0', A);
-    await lab.addNetwork('net', toSpec());
-    const first = await lab.startController();
-    await lab.untilCondition('net', 'Ready', 'True');
+    const first = await lab.serve(A);
     await first.stop();
     const { name, namespace } = Object(server.objects('configmaps')[0]).metadata;
     const body = { metadata: { labels: { 'multinic.fms.io/ledger': null } } };

@@ -45,10 +45,7 @@ describe('definitions', () => {
   test('appear in a namespace that is made later (W-67)', async () => {
     await using embedded = await startLab();
     const { lab } = embedded;
-    await lab.addHost('node-0', A);
-    await lab.addNetwork('net', toSpec());
-    await lab.startController();
-    await lab.untilCondition('net', 'Ready', 'True');
+    await lab.serve(A);
     await lab.addNamespace('late');
     await untilThere(lab, 'late');
   });
@@ -147,10 +144,7 @@ describe('definitions', () => {
   test('one that somebody else wrote in between is looked at again at once', async () => {
     await using embedded = await startLab();
     const { lab, server } = embedded;
-    await lab.addHost('node-0', A);
-    await lab.addNetwork('net', toSpec({ namespaces: ['default'] }));
-    await lab.startController();
-    await lab.untilCondition('net', 'Ready', 'True');
+    await lab.serve(A, toSpec({ namespaces: ['default'] }));
     const reasons = await seeReasons(lab, 'NadsReady');
     const match = { method: 'PATCH', plural: 'network-attachment-definitions' };
     using conflict = server.faults.add({ action: 'status', code: 409, times: 1, match });
@@ -168,10 +162,7 @@ describe('definitions', () => {
     await using embedded = await startLab({ namespaces: ['team-a'] });
     const { lab, server } = embedded;
     server.faults.add({ action: 'hang', match: { plural: 'namespaces', isWatch: true } });
-    await lab.addHost('node-0', A);
-    await lab.addNetwork('net', toSpec());
-    const { running } = await lab.startController();
-    await lab.untilCondition('net', 'Ready', 'True');
+    const { running } = await lab.serve(A);
     const reasons = await seeReasons(lab, 'NadsReady');
     await lab.client.delete(kinds.NAMESPACES, { name: 'team-a' });
     await lab.client.delete(kinds.NET_ATTACH_DEFS, { name: 'net', namespace: 'team-a' });

@@ -23,10 +23,7 @@ describe('deletion of a network', () => {
   test('takes everything away, finalizers of the original included', async () => {
     await using embedded = await startLab();
     const { lab, server } = embedded;
-    await lab.addHost('node-0', A);
-    await lab.addNetwork('net', toSpec());
-    await lab.startController();
-    await lab.untilCondition('net', 'Ready', 'True');
+    await lab.serve(A);
     await addPool(lab, { name: 'net-192.168.0.0-24', network: 'net', host: 'node-0' });
     const keep = async (resource: kinds.Resource<unknown>, name: string, finalizer: string) => {
       const body = { metadata: { finalizers: [finalizer] } };
@@ -45,10 +42,7 @@ describe('deletion of a network', () => {
   test('waits for pods that hold addresses and names them', async () => {
     await using embedded = await startLab();
     const { lab, server } = embedded;
-    await lab.addHost('node-0', A);
-    await lab.addNetwork('net', toSpec());
-    await lab.startController();
-    await lab.untilCondition('net', 'Ready', 'True');
+    await lab.serve(A);
     const name = 'net-192.168.0.0-24';
     await addPool(lab, { name, network: 'net', host: 'node-0', pods: ['job-1', 'job-2'] });
     await lab.client.delete(kinds.MULTI_NIC_NETWORKS, { name: 'net' });
@@ -114,10 +108,7 @@ describe('deletion of a network', () => {
   test('remains of a network that vanished are removed once no pod holds an address', async () => {
     await using embedded = await startLab();
     const { lab, server } = embedded;
-    await lab.addHost('node-0', A);
-    await lab.addNetwork('net', toSpec());
-    const first = await lab.startController();
-    await lab.untilCondition('net', 'Ready', 'True');
+    const first = await lab.serve(A);
     const name = 'net-192.168.0.0-24';
     await addPool(lab, { name, network: 'net', host: 'node-0', pods: ['job-1'] });
     await first.stop();

@@ -108,6 +108,15 @@ export class Lab implements AsyncDisposable {
     await this.client.create(kinds.HOST_INTERFACES, toHostInterface(name, nets));
   }
 
+  /** A host with a NIC in `net`, network `net` over it, and a controller that serves it. */
+  async serve(net: string, spec: Record<string, unknown> = toSpec()): Promise<TestController> {
+    await this.addHost('node-0', net);
+    await this.addNetwork('net', spec);
+    const controller = await this.startController();
+    await this.untilCondition('net', 'Ready', 'True');
+    return controller;
+  }
+
   async removeNode(name: string): Promise<void> {
     await this.client.delete(kinds.NODES, { name });
   }

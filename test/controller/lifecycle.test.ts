@@ -207,10 +207,7 @@ describe('refusals', () => {
   test('W-20: a change that would renumber pods is refused, and taking it back heals', async () => {
     await using embedded = await startLab();
     const { lab } = embedded;
-    await lab.addHost('node-0', A);
-    await lab.addNetwork('net', toSpec());
-    await lab.startController();
-    await lab.untilCondition('net', 'Ready', 'True');
+    await lab.serve(A);
     const before = await lab.cidr('net');
     const change = async (subnet: string): Promise<void> => {
       const patch = { type: 'merge', body: { spec: { subnet } } } as const;

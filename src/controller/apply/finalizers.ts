@@ -1,9 +1,11 @@
 // Finalizers: ours on networks, and those of the original, which nobody else will ever take away.
 // Only metadata is written, and only on the version that was seen (W-44, W-45).
+import { IP_POOL_FINALIZER } from '../../shared/model/names.ts';
 import { isKubeError } from '../../shared/platform/kube/errors.ts';
-import type { Resource } from '../../shared/platform/kube/resource.ts';
+import { IP_POOLS, type Resource } from '../../shared/platform/kube/resource.ts';
 import type { Head } from '../watch/views.ts';
 import type { ControllerContext } from './context.ts';
+import { forEachOrThrow } from './for-each-limited.ts';
 
 /** Adds a finalizer that is not there yet and returns the object. */
 export async function addFinalizer<T>(
@@ -36,6 +38,20 @@ async function setFinalizers<T>(
   const body = { metadata: { resourceVersion, finalizers } };
   const patch = { type: 'merge', body } as const;
   return await context.client.patch(o.resource, { name }, patch, { signal: o.signal });
+}
+
+const POOLS_AT_ONCE = 8;
+
+/** Deletes exactly these IPPools; throws the first failure after all were tried. */
+export async function deletePools(
+  context: ControllerContext,
+  pools: readonly Head[],
+  signal: AbortSignal,
+): Promise<void> {
+  await forEachOrThrow(pools, POOLS_AT_ONCE, async (head) => {
+    const finalizer = IP_POOL_FINALIZER;
+    await deleteWithFinalizer(context, { resource: IP_POOLS, head, finalizer, signal });
+  });
 }
 
 /**

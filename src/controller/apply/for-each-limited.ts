@@ -1,5 +1,15 @@
 // Effects on many objects at once, but not on too many.
 
+/** As `forEachLimited`, and throws the first failure after all items were visited. */
+export async function forEachOrThrow<T>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const [first] = await forEachLimited(items, limit, work);
+  if (first !== undefined) throw first.error;
+}
+
 /**
  * Runs `work` on every item, at most `limit` at a time, and visits all of them whatever fails.
  * Returns the failures in the order of the items.

@@ -8,7 +8,7 @@ import { countHost, mergeHostNetwork, removeHostNetwork } from '../plan/host-net
 import type { HostIndices } from '../plan/indices.ts';
 import { type HostView, toHostView } from '../watch/views.ts';
 import type { ControllerContext } from './context.ts';
-import { forEachLimited } from './for-each-limited.ts';
+import { forEachOrThrow } from './for-each-limited.ts';
 import type { NetworkMemory } from './network-memory.ts';
 
 const WRITES_AT_ONCE = 16;
@@ -27,15 +27,13 @@ export async function publishHosts(
   const { network, memory } = o;
   // A claim that is not published within a lease may have been given back by another leader.
   const signal = AbortSignal.any([o.signal, AbortSignal.timeout(context.leaseDurationMs)]);
-  const failures = await forEachLimited(o.publish, WRITES_AT_ONCE, async (host) => {
+  await forEachOrThrow(o.publish, WRITES_AT_ONCE, async (host) => {
     const { indices } = host;
     const isThere = await changeNetworks(context, host.hostName, signal, (networks) =>
       mergeHostNetwork(networks, { ...network, indices }),
     );
     if (isThere) memory.settle(host.hostName);
   });
-  const [first] = failures;
-  if (first !== undefined) throw first.error;
 }
 
 /**
@@ -50,13 +48,11 @@ export async function unpublishNetwork(
   const holders = context.world
     .sortedHosts()
     .filter(({ networks }) => networks.some(({ name }) => name === networkName));
-  const failures = await forEachLimited(holders, WRITES_AT_ONCE, async ({ name }) => {
+  await forEachOrThrow(holders, WRITES_AT_ONCE, async ({ name }) => {
     await changeNetworks(context, name, signal, (networks) =>
       removeHostNetwork(networks, networkName),
     );
   });
-  const [first] = failures;
-  if (first !== undefined) throw first.error;
 }
 
 /**

@@ -1,16 +1,14 @@
 // What becomes of a host's objects when its Node is gone. Only two live answers "there is no such
 // object" make a host gone (design D5; W-06, W-38).
-import { HOST_INTERFACE_FINALIZER, IP_POOL_FINALIZER } from '../../shared/model/names.ts';
+import { HOST_INTERFACE_FINALIZER } from '../../shared/model/names.ts';
 import { isKubeError } from '../../shared/platform/kube/errors.ts';
-import { HOST_INTERFACES, IP_POOLS, NODES } from '../../shared/platform/kube/resource.ts';
+import { HOST_INTERFACES, NODES } from '../../shared/platform/kube/resource.ts';
 import type { Outcome } from '../../shared/platform/work-queue.ts';
 import { countHost } from '../plan/host-networks.ts';
 import { type HostView, toHostView } from '../watch/views.ts';
 import type { ControllerContext } from './context.ts';
-import { deleteWithFinalizer, removeFinalizer } from './finalizers.ts';
-import { forEachLimited } from './for-each-limited.ts';
+import { deletePools, deleteWithFinalizer, removeFinalizer } from './finalizers.ts';
 
-const DELETES_AT_ONCE = 8;
 const AGAIN_MS = 1_000;
 
 export async function reconcileHost(
@@ -81,16 +79,7 @@ async function removeGoneHost(
 ): Promise<Outcome> {
   const { world } = context;
   const pools = world.pools.ofHost(hostName);
-  const failures = await forEachLimited(pools, DELETES_AT_ONCE, async (head) => {
-    await deleteWithFinalizer(context, {
-      resource: IP_POOLS,
-      head,
-      finalizer: IP_POOL_FINALIZER,
-      signal,
-    });
-  });
-  const [first] = failures;
-  if (first !== undefined) throw first.error;
+  await deletePools(context, pools, signal);
   // Pools first: as long as one is there, the index it stands for must not serve another host.
   if (pools.length > 0) return { afterMs: AGAIN_MS };
   if (!world.gone().has(hostName)) {

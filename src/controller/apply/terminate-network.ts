@@ -1,19 +1,17 @@
 // Takes away what was made for a network that is being deleted or is gone, in an order in which no
 // pod loses an address: definitions first, then nothing until the last pod has gone, then the rest.
-import { CIDR_FINALIZER, IP_POOL_FINALIZER } from '../../shared/model/names.ts';
-import { CIDRS, IP_POOLS } from '../../shared/platform/kube/resource.ts';
+import { CIDR_FINALIZER } from '../../shared/model/names.ts';
+import { CIDRS } from '../../shared/platform/kube/resource.ts';
 import { isOwnNad } from '../plan/nads.ts';
 import type { NetworkFinding } from '../plan/network-status.ts';
 import { listNames } from '../plan/problem.ts';
 import type { PoolView } from '../watch/views.ts';
 import { applyNads, hasNadKind, NO_NAD_KIND } from './apply-nads.ts';
 import type { ControllerContext } from './context.ts';
-import { deleteWithFinalizer } from './finalizers.ts';
-import { forEachLimited } from './for-each-limited.ts';
+import { deletePools, deleteWithFinalizer } from './finalizers.ts';
 import { deleteLedger } from './ledger-store.ts';
 import { unpublishNetwork } from './publish-hosts.ts';
 
-const DELETES_AT_ONCE = 8;
 const AGAIN_MS = 1_000;
 const DRAIN_AGAIN_MS = 15_000;
 
@@ -131,16 +129,7 @@ async function removePools(
 ): Promise<Termination | undefined> {
   const pools = context.world.pools.ofNetwork(networkName);
   if (pools.length === 0) return undefined;
-  const failures = await forEachLimited(pools, DELETES_AT_ONCE, async (head) => {
-    await deleteWithFinalizer(context, {
-      resource: IP_POOLS,
-      head,
-      finalizer: IP_POOL_FINALIZER,
-      signal,
-    });
-  });
-  const [first] = failures;
-  if (first !== undefined) throw first.error;
+  await deletePools(context, pools, signal);
   return waiting('RemovingPools', `${pools.length} pools are being removed`, AGAIN_MS);
 }
 

@@ -2,12 +2,12 @@
 // be written anew is said by the admission rules (network-rules.ts), and what a network means by
 // plan/network-definition.ts.
 import * as v from 'valibot';
+import { SUPPORTED_VERSIONS } from '../cni/version.ts';
 import { admission, integer, text } from './admission.ts';
 import { Conditions, ObjectMeta } from './meta.ts';
 import {
   ATTACH_STRATEGIES,
   argsRules,
-  CNI_VERSIONS,
   ipamRules,
   masterNetRules,
   NET_ADDRESSES_MAX,
@@ -35,7 +35,7 @@ export type NetworkDns = v.InferOutput<typeof NetworkDns>;
 /** The main plugin: how a pod's interface is made on a NIC. */
 export const NetworkPlugin = v.pipe(
   v.looseObject({
-    cniVersion: text(16, 'CNI version of the plugin part.', { enum: CNI_VERSIONS }),
+    cniVersion: text(16, 'CNI version of the plugin part.', { enum: SUPPORTED_VERSIONS }),
     type: text(63, 'ipvlan, macvlan, sriov, aws-ipvlan, mellanox or host-device.', {
       pattern: EXECUTABLE_PATTERN,
     }),

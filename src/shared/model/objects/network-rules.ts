@@ -6,17 +6,6 @@ import type { CelRule } from './admission.ts';
 import { JSON_OBJECT_PATTERN } from './patterns.ts';
 import { type ArgRule, FALSE_TEXTS, PLUGIN_TYPES, pluginArgs, TRUE_TEXTS } from './plugin-args.ts';
 
-/** CNI versions that can be asked for. */
-export const CNI_VERSIONS = [
-  '0.1.0',
-  '0.2.0',
-  '0.3.0',
-  '0.3.1',
-  '0.4.0',
-  '1.0.0',
-  '1.1.0',
-] as const;
-
 /** Attach strategies; the empty one is written by the original where the user named none. */
 export const ATTACH_STRATEGIES = [
   '',
