@@ -92,6 +92,14 @@ describe('Overlay', () => {
     expect(overlay.get('k')?.value).toBe('of somebody else');
   });
 
+  test('of several writes the last is shown also when the first is answered after it', () => {
+    const source = new Map([['k', item('1', 'old')]]);
+    const overlay = new Overlay<Item>(() => source);
+    overlay.put('k', item('3', 'second'), '2');
+    overlay.put('k', item('2', 'first'), '1');
+    expect(overlay.get('k')?.value).toBe('second');
+  });
+
   test('an object that was made, changed and deleted is gone once the watch says so', () => {
     const source = new Map<string, Item>();
     const overlay = new Overlay<Item>(() => source);

@@ -1,7 +1,7 @@
 // Test equipment: server-side apply reads its configuration by the schema, and answers 500 when it
 // does not fit at all.
 import { isEqual, isObject, type Json, type JsonObject, listAt, objectAt, textAt } from './json.ts';
-import { itemKey } from './shape.ts';
+import { itemKey, type Shape } from './shape.ts';
 import { ApiFailure } from './status.ts';
 
 /**
@@ -9,18 +9,41 @@ import { ApiFailure } from './status.ts';
  * identity.
  */
 export function checkTyped(config: JsonObject, schema: JsonObject, name: string): void {
-  const { apiVersion, kind, metadata: _metadata, ...body } = config;
+  const { apiVersion: _apiVersion, kind: _kind, metadata: _metadata, ...body } = config;
   const properties = Object.entries(objectAt(schema, 'properties'));
   const own = properties.filter(([key]) => !['apiVersion', 'kind', 'metadata'].includes(key));
-  const faults = faultsOf(body, { ...schema, properties: Object.fromEntries(own) }, '');
+  refuse(config, name, faultsOf(body, { ...schema, properties: Object.fromEntries(own) }, ''));
+}
+
+/** The same for a kind of which only the shape is known: items that are there twice. */
+export function checkShape(config: JsonObject, shape: Shape, name: string): void {
+  refuse(config, name, repeatedIn(config, shape, ''));
+}
+
+function refuse({ apiVersion, kind }: JsonObject, name: string, faults: readonly string[]): void {
   if (faults.length === 0) return;
-  const what = `failed to create typed patch object (/${name}; ${apiVersion}, Kind=${kind})`;
+  const what = `failed to create typed patch object (${name}; ${apiVersion}, Kind=${kind})`;
   const reason = faults.length === 1 ? faults[0] : `errors:\n  ${faults.join('\n  ')}`;
   throw new ApiFailure({
     code: 500,
     reason: '',
     message: `${what}: ${reason}`,
   });
+}
+
+function repeatedIn(value: Json, shape: Shape, path: string): string[] {
+  if (isObject(value)) {
+    return Object.entries(value).flatMap(([key, member]) =>
+      repeatedIn(member, shape.member(key), `${path}.${key}`),
+    );
+  }
+  if (!Array.isArray(value)) return [];
+  const { list } = shape;
+  const keys = list.type === 'map' ? value.map((item) => itemKey(item, list.keys)) : [];
+  const below = value.flatMap((item, index) =>
+    repeatedIn(item, shape.item(), `${path}[${JSON.stringify(keys[index] ?? index)}]`),
+  );
+  return [...below, ...repeated(keys, path)];
 }
 
 function faultsOf(value: Json, schema: JsonObject, path: string): string[] {
@@ -80,8 +103,12 @@ function identityFaults(value: Json[], schema: JsonObject, path: string): string
   if (identities.includes(undefined)) {
     return [`${path}: associative list with keys has an element that omits key field`];
   }
+  return repeated(identities, path);
+}
+
+function repeated(identities: readonly (Json | undefined)[], path: string): string[] {
   return identities.flatMap((one, index) =>
-    identities.slice(0, index).some((other) => isEqual(one, other))
+    one !== undefined && identities.slice(0, index).some((other) => isEqual(one, other))
       ? [`${path}: duplicate entries for key ${JSON.stringify(one)}`]
       : [],
   );

@@ -27,7 +27,7 @@ import { checkValue } from './schema-check.ts';
 import { shapeOf } from './shape.ts';
 import * as status from './status.ts';
 import { objectKey, type Store } from './store.ts';
-import { checkTyped } from './typed.ts';
+import { checkShape, checkTyped } from './typed.ts';
 
 /** What a write is about and how it was asked for. */
 export interface WriteContext {
@@ -308,6 +308,8 @@ export class ObjectWriter {
       throw status.badRequest('metadata.managedFields must be nil');
     }
     const { kind, subresource } = context;
+    const place = `${context.namespace}/${context.name}`;
+    if (kind.schema === undefined) checkShape(config, shapeOf(kind), place);
     const body =
       kind.schema === undefined ? config : this.#pruneConfig(context, config, kind.schema);
     const named = { ...body, metadata: { ...objectAt(body, 'metadata'), name: context.name } };
@@ -325,7 +327,7 @@ export class ObjectWriter {
   #pruneConfig(context: WriteContext, config: JsonObject, schema: JsonObject): JsonObject {
     const pruned = prune(config, schema);
     this.#noteUnknown(context, pruned.unknown);
-    checkTyped(config, schema, context.name);
+    checkTyped(config, schema, `${context.namespace}/${context.name}`);
     return pruned.object;
   }
 

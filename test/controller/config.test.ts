@@ -138,6 +138,34 @@ describe('the Config', () => {
     expect(server.objects('daemonsets')).toHaveLength(1);
   });
 
+  test('a DaemonSet that the API server refuses is said in the Config', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    const match = { method: 'PATCH', plural: 'daemonsets' };
+    const refusing = server.faults.add({ action: 'status', code: 422, match });
+    await lab.startController();
+    const { message } = await untilAccepted(lab, 'multi-nicd', 'False', 'WriteFailed');
+    expect(message).toContain('apply patch daemonsets');
+    refusing[Symbol.dispose]();
+    await untilAccepted(lab, 'multi-nicd', 'True', 'Applied');
+  });
+
+  test('of a variable that is there twice the last counts, as in a pod', async () => {
+    await using embedded = await startLab();
+    const { lab } = embedded;
+    await lab.startController();
+    await untilAccepted(lab, 'multi-nicd', 'True', 'Applied');
+    const env = ['1', '2', '3'].map((value) => ({ name: 'TWICE', value }));
+    const body = { spec: { daemon: { env } } };
+    await lab.client.patch(kinds.DAEMON_CONFIGS, { name: 'multi-nicd' }, { type: 'merge', body });
+    await eventually('one variable', async () => {
+      const stored = await lab.client.get(kinds.DAEMON_SETS, KEY);
+      const [container] = stored?.spec?.template.spec?.containers ?? [];
+      const found = container?.env?.filter(({ name }) => name === 'TWICE') ?? [];
+      return found.length === 1 && found[0]?.value === '3';
+    });
+  });
+
   test('settled: nothing is written any more, also after a restart', async () => {
     await using embedded = await startLab();
     const { lab, server } = embedded;

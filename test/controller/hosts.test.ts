@@ -1,5 +1,6 @@
 // Hosts that join, leave and return, end to end against the embedded API server.
 import { describe, expect, test } from 'bun:test';
+import { toHostView } from '../../src/controller/watch/views.ts';
 import { HOST_INTERFACE_FINALIZER } from '../../src/shared/model/names.ts';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
 import { eventually } from '../helpers/eventually.ts';
@@ -113,6 +114,45 @@ describe('hosts', () => {
     expect(await lab.untilIndices('node-2', 'net', 1)).toEqual({ [A]: 2 });
     await lab.addHostInterface('node-0', A);
     expect(await lab.untilIndices('node-0', 'net', 1)).toEqual({ [A]: 0 });
+  });
+
+  test('and it is remembered whatever answers come late', async () => {
+    await using embedded = await startLab();
+    const { lab } = embedded;
+    for (const name of ['node-0', 'node-1']) await lab.addHost(name, A);
+    await lab.addNetwork('net', toSpec());
+    const early = toHostView(await lab.host('node-0'));
+    const { running } = await lab.startController();
+    await lab.untilCondition('net', 'Ready', 'True');
+    running.world.putHost(early, 'the version before');
+    await lab.client.delete(kinds.HOST_INTERFACES, { name: 'node-0' });
+    const [last] = await eventually('the controller misses it', () => {
+      const departed = running.world.departed();
+      return departed.length === 1 ? departed : undefined;
+    });
+    expect(last?.networks).toMatchObject([{ name: 'net', indices: [{ hostIndex: 0 }] }]);
+  });
+
+  test('and also when it is back before others have theirs', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    for (const name of ['node-0', 'node-1']) await lab.addHost(name, A);
+    await lab.addNetwork('net', toSpec());
+    const first = await lab.startController();
+    await lab.untilCondition('net', 'Ready', 'True');
+    await first.stop();
+    await lab.client.delete(kinds.HOST_INTERFACES, { name: 'node-0' });
+    await lab.addHost('node-2', A);
+    const fault = server.faults.add({
+      action: 'delay',
+      delayMs: 150, // node-0 comes between the plan and the CIDR object that follows from it
+      match: { method: 'PATCH', plural: 'hostinterfaces', name: 'node-2', userAgent: 'controller' },
+    });
+    await lab.startController();
+    await eventually('the index of node-2 is on its way', () => fault.hits >= 2);
+    await lab.addHostInterface('node-0', A);
+    expect(await lab.untilIndices('node-0', 'net', 1)).toEqual({ [A]: 0 });
+    expect(await lab.untilIndices('node-2', 'net', 1)).toEqual({ [A]: 2 });
   });
 
   test('W-06: an error instead of an answer deletes nothing', async () => {

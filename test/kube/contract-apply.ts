@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { isKubeError } from '../../src/shared/platform/kube/errors.ts';
 import {
   CONFIG_MAPS,
+  DAEMON_SETS,
   isRecord,
   type NamedObject,
 } from '../../src/shared/platform/kube/resource.ts';
@@ -223,6 +224,23 @@ export function describeApply(bench: Bench): void {
       // one.
       const error = await rejectionOf(apply(name, 'one', { spec: { size: 1 } }));
       expect(isKubeError(error, 'invalid')).toBe(true);
+    });
+
+    test('an item that is there twice fails the whole apply, in built-in kinds too', async () => {
+      const { client, namespace } = bench;
+      const name = bench.unique('twice');
+      const env = ['1', '2'].map((value) => ({ name: 'A', value }));
+      const spec = { containers: [{ name: 'one', image: 'example/image:1', env }] };
+      const labels = { app: name };
+      const body = {
+        metadata: { name, namespace },
+        spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
+      };
+      const patch = { type: 'apply', fieldManager: 'one', body } as const;
+      const error = await rejectionOf(client.patch(DAEMON_SETS, { name, namespace }, patch));
+      expect(error).toMatchObject({ status: 500 });
+      expect(String(error)).toContain('env: duplicate entries for key');
+      expect(await client.get(DAEMON_SETS, { name, namespace })).toBeUndefined();
     });
 
     test('built-in kinds are applied too', async () => {

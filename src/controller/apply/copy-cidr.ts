@@ -156,7 +156,10 @@ function planCopy(context: ControllerContext, target: CidrTarget, view: CidrView
   });
 }
 
-/** Records are kept for NICs that are away, and for hosts whose HostInterface is (W-05, W-23). */
+/**
+ * Records are kept for NICs that are away, for hosts whose HostInterface is (W-05, W-23), and for
+ * hosts that came back just now and have not been given their index again.
+ */
 function isStillHeld(
   { world }: ControllerContext,
   { network, plan }: CidrTarget,
@@ -165,7 +168,8 @@ function isStillHeld(
 ): boolean {
   const { hostName, hostIndex } = record;
   const host = world.hosts.get(hostName);
-  if (host !== undefined) return publishedIn(host, network).get(netAddress) === hostIndex;
+  const published = host && publishedIn(host, network).get(netAddress);
+  if (published !== undefined) return published === hostIndex;
   const net = plan.ledger.nets.find((one) => one.netAddress === netAddress);
   return !world.gone().has(hostName) && net?.hosts.has(hostIndex) === true;
 }

@@ -7,6 +7,7 @@ import {
 } from '../../shared/model/names.ts';
 import { isKubeError } from '../../shared/platform/kube/errors.ts';
 import { DAEMON_CONFIGS, DAEMON_SETS } from '../../shared/platform/kube/resource.ts';
+import { messageWithCauses } from '../../shared/platform/log.ts';
 import type { Outcome } from '../../shared/platform/work-queue.ts';
 import { type Finding, mergeConditions } from '../plan/conditions.ts';
 import { refuseConfig, toDefaultConfig } from '../plan/daemon-config.ts';
@@ -50,8 +51,15 @@ export async function reconcileConfig(
   }
   const stored = context.world.daemonSet(name);
   if (stored === undefined) return { afterMs: AGAIN_MS };
-  if (!(await applyDaemonSet(context, memory, { view, stored, signal }))) {
-    return { afterMs: AGAIN_MS };
+  try {
+    const isDone = await applyDaemonSet(context, memory, { view, stored, signal });
+    if (!isDone) return { afterMs: AGAIN_MS };
+  } catch (error) {
+    if (isKubeError(error, 'conflict') || signal.aborted) throw error;
+    const message = messageWithCauses(error);
+    const refused = { type: 'Accepted', status: 'False', reason: 'WriteFailed', message } as const;
+    await report(context, view, refused, signal);
+    throw error;
   }
   const message = 'the DaemonSet is as this Config says';
   const finding = { type: 'Accepted', status: 'True', reason: 'Applied', message } as const;

@@ -167,7 +167,10 @@ function renderEnv(config: DaemonConfig, daemon: DaemonSpec): Record<string, unk
     { name: 'HOST_IPS', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
   ];
   const names = new Set(fixed.map(({ name }) => name));
-  const own = (daemon.env ?? []).filter(({ name }) => !names.has(name));
+  // Of a variable that is there twice the last counts in a pod, and apply refuses it altogether.
+  const own = [...new Map((daemon.env ?? []).map((one) => [one.name, one])).values()].filter(
+    ({ name }) => !names.has(name),
+  );
   const isVerbose = (config.spec.logLevel ?? 0) >= DEBUG_LOG_LEVEL;
   const hasLevel = own.some(({ name }) => name === 'LOG_LEVEL');
   const level = isVerbose && !hasLevel ? [{ name: 'LOG_LEVEL', value: 'debug' }] : [];

@@ -46,12 +46,15 @@ export class Overlay<P extends Versioned> {
 
   /**
    * What a write answered; `basedOn` is the version it was conditional on, undefined for a
-   * creation. One on top of another of ours replaces what that one replaced too.
+   * creation. One on top of another of ours replaces what that one replaced too, in whichever
+   * order their answers come.
    */
   put(key: string, value: P, basedOn: string | undefined): void {
-    const before = this.#writes.get(key);
-    const older = before?.value.resourceVersion === basedOn ? before?.replaces : undefined;
-    this.#writes.set(key, { value, replaces: new Set([...(older ?? []), basedOn]) });
+    const known = this.#writes.get(key);
+    const isLate = known?.replaces.has(value.resourceVersion) === true;
+    const isNext = known !== undefined && known.value.resourceVersion === basedOn;
+    const replaces = new Set(isLate || isNext ? known?.replaces : []).add(basedOn);
+    this.#writes.set(key, { value: isLate ? known.value : value, replaces });
   }
 
   /**

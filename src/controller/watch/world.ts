@@ -113,7 +113,7 @@ export class World {
 
   putHost(view: HostView, basedOn: string): void {
     this.hosts.put(view.name, view, basedOn);
-    this.#lastHosts.set(view.name, view);
+    this.#keepLast(view.name);
     this.#forgetSorted();
   }
 
@@ -246,13 +246,16 @@ export class World {
   #hostChanged(name: string): void {
     this.hosts.forget(name);
     this.#forgetSorted();
-    const view = this.#all.hosts.get(name);
-    if (view !== undefined) {
-      this.#lastHosts.set(name, view);
-      this.#gone.delete(name);
-    }
+    this.#keepLast(name);
+    if (this.#all.hosts.has(name)) this.#gone.delete(name);
     this.#enqueue('host', name);
     this.#enqueueNetworks(this.#soon);
+  }
+
+  /** The newest state that is known: the answer to a write may come after that of a later one. */
+  #keepLast(name: string): void {
+    const view = this.hosts.get(name);
+    if (view !== undefined) this.#lastHosts.set(name, view);
   }
 
   #forgetSorted(): void {
