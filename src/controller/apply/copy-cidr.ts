@@ -135,6 +135,9 @@ function planCopy(context: ControllerContext, target: CidrTarget, view: CidrView
     .sortedHosts()
     .map((host) => ({ host, hostIndices: publishedIn(host, network) }));
   const poolCount = hosts.reduce((count, { hostIndices }) => count + hostIndices.size, 0);
+  const published = new Set(
+    hosts.flatMap(({ hostIndices }) => [...hostIndices].map(([net, index]) => `${net} ${index}`)),
+  );
   return planCidrObject({
     config: toConfig(target),
     nets: nets.map((net) => ({
@@ -152,24 +155,27 @@ function planCopy(context: ControllerContext, target: CidrTarget, view: CidrView
       }),
     ),
     previous: view?.object.spec,
-    isStillHeld: (netAddress, host) => isStillHeld(context, target, netAddress, host),
+    isStillHeld: (netAddress, host) =>
+      isStillHeld(context, target, { netAddress, host, published }),
   });
 }
 
 /**
  * Records are kept for NICs that are away, for hosts whose HostInterface is (W-05, W-23), and for
- * hosts that came back just now and have not been given their index again.
+ * hosts that came back just now and have not been given their index again. What another host
+ * published is never kept.
  */
 function isStillHeld(
   { world }: ControllerContext,
   { network, plan }: CidrTarget,
-  netAddress: string,
-  record: CidrHost,
+  o: { netAddress: string; host: CidrHost; published: ReadonlySet<string> },
 ): boolean {
-  const { hostName, hostIndex } = record;
+  const { netAddress } = o;
+  const { hostName, hostIndex } = o.host;
   const host = world.hosts.get(hostName);
-  const published = host && publishedIn(host, network).get(netAddress);
-  if (published !== undefined) return published === hostIndex;
+  const own = host && publishedIn(host, network).get(netAddress);
+  if (own !== undefined) return own === hostIndex;
+  if (o.published.has(`${netAddress} ${hostIndex}`)) return false;
   const net = plan.ledger.nets.find((one) => one.netAddress === netAddress);
   return !world.gone().has(hostName) && net?.hosts.has(hostIndex) === true;
 }
