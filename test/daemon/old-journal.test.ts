@@ -17,7 +17,7 @@ import {
   startHarness,
 } from './harness.ts';
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const POOL = 'net-192.168.0.0-24';
 
@@ -45,12 +45,15 @@ async function setUp(pods: readonly string[]) {
   };
 }
 
-/** Attaches a pod that exists in the API server and waits until its address is published. */
+/** Attaches a pod that exists in the API server and waits until its addresses are published. */
 async function add(h: Harness, container: string): Promise<string[]> {
   const pod = await h.client.get(PODS, { namespace: 'default', name: container });
   const args = `K8S_POD_NAMESPACE=default;K8S_POD_NAME=${container};K8S_POD_UID=${pod?.metadata?.uid ?? ''}`;
   const addresses = addressesIn(await send(h.socket, cniRequest('ADD', { container, args })));
-  await eventually('published', () => listed(h.api).includes(addresses[0] ?? '?'));
+  await eventually('published', () => {
+    const all = h.api.objects('ippools').map((pool) => JSON.stringify(pool));
+    return addresses.every((address) => all.some((text) => text.includes(`"${address}"`)));
+  });
   return addresses;
 }
 
