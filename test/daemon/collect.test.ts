@@ -50,6 +50,20 @@ const containers = (h: Harness): string[] =>
   h.daemon.parts.journal.list().map((row) => row.containerId);
 
 describe('GC of the runtime', () => {
+  test.each([
+    ['no list', {}],
+    ['a text', { 'cni.dev/valid-attachments': 'live' }],
+    ['entries without IDs', { 'cni.dev/valid-attachments': [{}] }],
+    ['entries that are none', { 'cni.dev/valid-attachments': [null] }],
+    ['IDs that are numbers', { 'cni.dev/attachments': [{ containerID: 1, ifname: 2 }] }],
+  ])('with %s is refused, and nothing is released', async (_title, config) => {
+    const { h } = await setUp();
+    await using _ = h;
+    const answer = await send(h.socket, cniRequest('GC', { config }));
+    expect(answer.problem.type).toBe('urn:multi-nic:problem:invalid-config');
+    expect(containers(h)).toEqual(['live', 'dead']);
+  });
+
   test('keeps what it lists', async () => {
     const { h } = await setUp();
     await using _ = h;

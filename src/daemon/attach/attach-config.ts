@@ -3,6 +3,7 @@
 import * as v from 'valibot';
 import { parseCniArgs } from '../../shared/model/cni/args.ts';
 import { readAttachConfig } from '../../shared/model/cni/attach-config.ts';
+import { issueText, validAttachments } from '../../shared/model/cni/network-config.ts';
 import { type CniResult, parsePrevResult } from '../../shared/model/cni/result.ts';
 import { effectiveVersion } from '../../shared/model/cni/version.ts';
 import { CniRequest } from '../../shared/model/daemon-api.ts';
@@ -62,6 +63,29 @@ export function parseIdentity(request: NodeRequest): AttachIdentity {
     podNamespace: args.podNamespace,
     podName: args.podName,
   };
+}
+
+const AttachmentList = v.nullish(
+  v.array(v.looseObject({ containerID: v.string(), ifname: v.string() })),
+);
+const CollectConfig = v.looseObject({
+  'cni.dev/valid-attachments': AttachmentList,
+  'cni.dev/attachments': AttachmentList,
+});
+
+/** The attachments that a GC keeps. A list that is not understood could release what is in use. */
+export function parseValid({ config }: NodeRequest): { containerId: string; ifName: string }[] {
+  const { name } = config;
+  const parsed = v.safeParse(CollectConfig, config);
+  const issues = parsed.success ? [] : parsed.issues.map(issueText);
+  const valid = parsed.success
+    ? validAttachments({ plugin: { type: '' }, ...parsed.output, name })
+    : undefined;
+  if (valid !== undefined) return valid;
+  if (issues.length === 0) issues.push('cni.dev/valid-attachments missing');
+  throw new DomainError('invalid-config', `network ${name}: ${issues.join('; ')}`, {
+    details: { network: name, issues },
+  });
 }
 
 /** The result that the runtime kept of the ADD, if it sent one. DomainError 'decode-failed'. */

@@ -1,6 +1,5 @@
 // The five verbs of CNI as the socket offers them: who may run when, what is counted, what is
 // logged. The work itself is in the files beside this one.
-import { validAttachments } from '../../shared/model/cni/network-config.ts';
 import type { CniReply } from '../../shared/model/daemon-api.ts';
 import { DomainError, type ErrorKind, isDomainError } from '../../shared/model/errors.ts';
 import type { Counter, Histogram } from '../metrics.ts';
@@ -11,6 +10,7 @@ import {
   parseDemand,
   parseIdentity,
   parsePrevious,
+  parseValid,
 } from './attach-config.ts';
 import { check } from './check.ts';
 import { collectUnlisted } from './collect.ts';
@@ -138,13 +138,7 @@ export class CniService {
 
   async #collect(request: NodeRequest): Promise<void> {
     const network = request.config.name;
-    const valid = validAttachments({ plugin: { type: '' }, ...request.config });
-    if (valid === undefined) {
-      throw new DomainError(
-        'invalid-config',
-        `network ${network}: cni.dev/valid-attachments missing`,
-      );
-    }
+    const valid = parseValid(request);
     const { released, kept, errors } = await collectUnlisted(this.#ports, { network, valid });
     this.#ports.log.info('collected', { network, released, kept });
     const [first] = errors;
