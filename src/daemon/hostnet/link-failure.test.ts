@@ -20,6 +20,7 @@ const messageOf = (o: Partial<LinkRefusal>): string =>
 
 test('an EINVAL without words may be a master in passthru mode', () => {
   expect(messageOf({})).toContain('passthru');
+  expect(messageOf({ kernelText: 'Invalid argument' })).toContain('passthru');
 });
 
 test('the words of the kernel stand alone', () => {

@@ -3,6 +3,8 @@
 import { DomainError } from '../../shared/model/errors.ts';
 import type { PodLinkRequest, PodRouteRequest } from './host-net.ts';
 
+/** All that the `ip` program says where the kernel gave no words of its own. */
+const EINVAL_TEXT = 'Invalid argument';
 /** Bytes (RFC 8200, section 5); the kernel has no IPv6 on a link with fewer. */
 const IPV6_MTU_MIN = 1_280;
 
@@ -107,7 +109,8 @@ function createReason(refusal: LinkRefusal): string | undefined {
   if (errno === 'EINVAL' && masterMtu !== undefined && mtu > masterMtu) {
     return `MTU ${mtu} is above the master's ${masterMtu}`;
   }
-  if (errno === 'EINVAL' && link.kind === 'macvlan' && kernelText === undefined) {
+  const isExplained = kernelText !== undefined && kernelText !== EINVAL_TEXT;
+  if (errno === 'EINVAL' && link.kind === 'macvlan' && !isExplained) {
     return 'a master in passthru mode carries one macvlan link only';
   }
   const reasons: Record<string, string> = {
