@@ -1,13 +1,55 @@
 // Which of two overlapping networks gives way.
 import { describe, expect, test } from 'bun:test';
-import { parseCidr } from '../../shared/model/ip/cidr.ts';
+import { Random, seedTitle } from '../../../core-wasm/test/random.ts';
+import { cidrOf, formatCidr, overlapsCidr, parseCidr } from '../../shared/model/ip/cidr.ts';
 import { type Footprint, planOverlaps } from './footprints.ts';
 
 function footprint(name: string, createdAt: string, blocks: string[], isInUse = false): Footprint {
   return { name, createdAt, isInUse, blocks: blocks.flatMap((text) => parseCidr(text) ?? []) };
 }
 
+/** The same by comparing each with all that come before it. */
+function naiveOverlaps(footprints: readonly Footprint[]): Map<string, string> {
+  const rankOf = ({ isInUse, createdAt, name }: Footprint): string =>
+    `${isInUse ? 0 : 1} ${createdAt} ${name}`;
+  const ordered = [...footprints].sort((a, b) => (rankOf(a) < rankOf(b) ? -1 : 1));
+  const taken: Footprint[] = [];
+  const overlaps = new Map<string, string>();
+  for (const one of ordered) {
+    const other = taken.find(({ blocks }) =>
+      blocks.some((theirs) => one.blocks.some((own) => overlapsCidr(own, theirs))),
+    );
+    if (other !== undefined) overlaps.set(one.name, other.name);
+    if (other === undefined || one.isInUse) taken.push(one);
+  }
+  return overlaps;
+}
+
+function randomFootprint(random: Random, name: string): Footprint {
+  const block = (): string => {
+    const prefix = random.between(8, 14);
+    const base = random.below(64) * 2 ** 18;
+    return formatCidr(cidrOf({ family: 4, value: BigInt(base) + (10n << 24n) }, prefix));
+  };
+  const blocks = Array.from({ length: random.between(0, 3) }, block);
+  return footprint(name, String(random.below(5)), blocks, random.oneIn(3));
+}
+
 describe('planOverlaps (W-17)', () => {
+  test(`finds what comparing all with all finds, ${seedTitle}`, () => {
+    const random = new Random(77);
+    for (let world = 0; world < 300; world++) {
+      const list = Array.from({ length: random.between(1, 14) }, (_, index) =>
+        randomFootprint(random, `n${index}`),
+      );
+      const found = [...planOverlaps(list)].map(([name, { other }]): [string, string] => [
+        name,
+        other,
+      ]);
+      expect(new Map(found)).toEqual(naiveOverlaps(list));
+    }
+  });
+
   test('networks with blocks of their own do not meet', () => {
     const apart = [
       footprint('a', '1', ['192.168.0.0/16']),

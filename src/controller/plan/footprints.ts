@@ -1,6 +1,6 @@
 // Which networks use addresses that an earlier network uses too. Two networks with one block would
 // give one address to two pods (W-17), so the later one is refused.
-import { type Cidr, formatCidr, overlapsCidr } from '../../shared/model/ip/cidr.ts';
+import { type Cidr, containsCidr, formatCidr } from '../../shared/model/ip/cidr.ts';
 import { compareText } from './net-order.ts';
 
 export interface Footprint {
@@ -29,22 +29,56 @@ export function planOverlaps(footprints: readonly Footprint[]): ReadonlyMap<stri
       compareText(a.createdAt, b.createdAt) ||
       compareText(a.name, b.name),
   );
-  const taken: Footprint[] = [];
+  const meetings = findMeetings(ordered);
+  const taken = new Set<number>();
   const overlaps = new Map<string, Overlap>();
-  for (const footprint of ordered) {
-    const overlap = findOverlap(footprint, taken);
-    if (overlap !== undefined) overlaps.set(footprint.name, overlap);
-    if (overlap === undefined || footprint.isInUse) taken.push(footprint);
+  for (const [rank, { name, isInUse }] of ordered.entries()) {
+    const earlier = [...(meetings.get(rank) ?? [])].filter(([other]) => taken.has(other));
+    const [first] = earlier.sort(([a], [b]) => a - b);
+    const other = first && ordered[first[0]];
+    if (first !== undefined && other !== undefined) {
+      overlaps.set(name, { other: other.name, block: formatCidr(first[1]) });
+    }
+    if (first === undefined || isInUse) taken.add(rank);
   }
   return overlaps;
 }
 
-function findOverlap(footprint: Footprint, taken: readonly Footprint[]): Overlap | undefined {
-  for (const other of taken) {
-    const block = footprint.blocks.find((own) =>
-      other.blocks.some((theirs) => overlapsCidr(own, theirs)),
-    );
-    if (block !== undefined) return { other: other.name, block: formatCidr(block) };
+interface Place {
+  /** Position of its network in the order of precedence. */
+  readonly rank: number;
+  readonly block: Cidr;
+}
+
+/**
+ * Rank -> the ranks before it that it has addresses in common with -> the block in which. Blocks in
+ * the order of their addresses either nest or follow each other, so each is compared only with
+ * those that it lies in: networks may be many.
+ */
+function findMeetings(ordered: readonly Footprint[]): Map<number, Map<number, Cidr>> {
+  const places = ordered.flatMap(({ blocks }, rank) =>
+    blocks.map((block): Place => ({ rank, block })),
+  );
+  places.sort((a, b) => compareBlocks(a.block, b.block));
+  const meetings = new Map<number, Map<number, Cidr>>();
+  let around: Place[] = [];
+  for (const place of places) {
+    around = around.filter(({ block }) => containsCidr(block, place.block));
+    for (const outer of around) {
+      if (outer.rank === place.rank) continue;
+      const [before, after] = outer.rank < place.rank ? [outer, place] : [place, outer];
+      const met = meetings.get(after.rank) ?? new Map<number, Cidr>();
+      meetings.set(after.rank, met);
+      if (!met.has(before.rank)) met.set(before.rank, after.block);
+    }
+    around.push(place);
   }
-  return undefined;
+  return meetings;
+}
+
+/** By address; of two that begin with the same one the larger comes first. */
+function compareBlocks(a: Cidr, b: Cidr): number {
+  if (a.family !== b.family) return a.family - b.family;
+  if (a.base !== b.base) return a.base < b.base ? -1 : 1;
+  return a.prefix - b.prefix;
 }

@@ -1,13 +1,6 @@
 // What a network's definition means in this cluster: read once per version of the object, and
 // compared with what other networks and the hosts use.
-import { addressBits, parseAddress } from '../../shared/model/ip/address.ts';
-import {
-  type Cidr,
-  cidrOf,
-  formatCidr,
-  overlapsCidr,
-  parseCidr,
-} from '../../shared/model/ip/cidr.ts';
+import { type Cidr, formatCidr, overlapsCidr, parseCidr } from '../../shared/model/ip/cidr.ts';
 import type { MultiNicNetwork } from '../../shared/model/objects/multi-nic-network.ts';
 import {
   type NetworkDefinition,
@@ -41,10 +34,20 @@ export function toIndexNetwork(definition: NetworkDefinition): IndexNetwork {
   return { uid, subnets, interfaceBits, hostBits, excludes, masterNets, division };
 }
 
+type Overlaps = ReadonlyMap<string, Overlap>;
+/** The answer is about all networks at once, and all of them ask for it one after another. */
+const overlapsKnown = new WeakMap<World, { version: number; overlaps: Overlaps }>();
+
 /** What the network overlaps with, if it has to give way. */
 export function overlapOf(world: World, name: string): Overlap | undefined {
-  const footprints = [...world.networkNames()].map((other) => footprintOf(world, other));
-  return planOverlaps(footprints).get(name);
+  const version = world.addressesVersion;
+  let known = overlapsKnown.get(world);
+  if (known?.version !== version) {
+    const footprints = [...world.networkNames()].map((other) => footprintOf(world, other));
+    known = { version, overlaps: planOverlaps(footprints) };
+    overlapsKnown.set(world, known);
+  }
+  return known.overlaps.get(name);
 }
 
 /**
@@ -89,17 +92,12 @@ export function addressWarnings(world: World, definition: NetworkDefinition): st
   const pods: string[] = [];
   const nodes: string[] = [];
   for (const node of world.nodes()) {
-    if (node.podCidrs.some((text) => isHit(parseCidr(text)))) pods.push(node.name);
-    if (node.addresses.some((text) => isHit(toBlock(text)))) nodes.push(node.name);
+    if (node.podBlocks.some(isHit)) pods.push(node.name);
+    if (node.addresses.some(isHit)) nodes.push(node.name);
   }
   return [
     ...(nics.length === 0 ? [] : [`subnet overlaps the host networks ${listNames(nics)}`]),
     ...(pods.length === 0 ? [] : [`subnet overlaps the pod CIDRs of nodes ${listNames(pods)}`]),
     ...(nodes.length === 0 ? [] : [`subnet holds the addresses of nodes ${listNames(nodes)}`]),
   ];
-}
-
-function toBlock(text: string): Cidr | undefined {
-  const address = parseAddress(text);
-  return address === undefined ? undefined : cidrOf(address, addressBits[address.family]);
 }

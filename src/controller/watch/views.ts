@@ -2,7 +2,8 @@
 // the collection then keeps the previous one, so an unreadable object is never taken for an absent
 // one.
 import * as v from 'valibot';
-import { canonicalCidr } from '../../shared/model/ip/cidr.ts';
+import { addressBits, parseAddress } from '../../shared/model/ip/address.ts';
+import { type Cidr, canonicalCidr, cidrOf, parseCidr } from '../../shared/model/ip/cidr.ts';
 import {
   DAEMON_APP,
   DAEMON_APP_LABEL,
@@ -66,8 +67,9 @@ export type HostCounts = Pick<HostInterfaceStatus, 'interfaceCount' | 'networkCo
 
 export interface NodeView {
   readonly name: string;
-  readonly podCidrs: readonly string[];
-  readonly addresses: readonly string[];
+  readonly podBlocks: readonly Cidr[];
+  /** Each as a block of one. */
+  readonly addresses: readonly Cidr[];
 }
 
 export interface NamespaceView {
@@ -170,9 +172,15 @@ export function toNodeView(object: unknown): NodeView {
   const { metadata, spec, status } = v.parse(NodeParts, object);
   return {
     name: metadata.name,
-    podCidrs: spec?.podCIDRs ?? [],
-    addresses: (status?.addresses ?? []).map(({ address }) => address),
+    podBlocks: (spec?.podCIDRs ?? []).flatMap((text) => parseCidr(text) ?? []),
+    addresses: (status?.addresses ?? []).flatMap(({ address }) => toBlock(address)),
   };
+}
+
+/** Names of hosts, which are among the addresses of nodes, are none. */
+function toBlock(text: string): Cidr[] {
+  const address = parseAddress(text);
+  return address === undefined ? [] : [cidrOf(address, addressBits[address.family])];
 }
 
 const NamespaceParts = v.looseObject({

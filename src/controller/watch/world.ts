@@ -55,6 +55,7 @@ export class World {
   readonly #lastHosts = new Map<string, HostView>();
   #sortedHosts: readonly HostView[] | undefined;
   #hostsVersion = 0;
+  #addressesVersion = 0;
   #hostNets: readonly string[] | undefined;
   readonly #generations = new Map<string, string>();
   /** Networks in which a host holds an index. */
@@ -99,6 +100,11 @@ export class World {
     return this.#hostsVersion;
   }
 
+  /** Changes whenever it may have changed which addresses networks want or hosts hold. */
+  get addressesVersion(): number {
+    return this.#addressesVersion;
+  }
+
   /** All HostInterfaces by name. */
   sortedHosts(): readonly HostView[] {
     this.#sortedHosts ??= [...this.hosts.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -137,6 +143,7 @@ export class World {
   }
 
   putLedger(view: LedgerView, basedOn: string | undefined): void {
+    this.#addressesVersion++;
     this.#ledgers.put(this.#ledgerKey(view.network), view, basedOn);
   }
 
@@ -233,6 +240,7 @@ export class World {
 
   #networkChanged(name: string): void {
     this.networks.forget(name);
+    this.#addressesVersion++;
     const view = this.#all.networks.get(name);
     const state = view && `${view.uid} ${view.generation} ${view.isDeleting}`;
     const isNews = state !== this.#generations.get(name);
@@ -245,6 +253,7 @@ export class World {
 
   #hostChanged(name: string): void {
     this.hosts.forget(name);
+    this.#addressesVersion++;
     this.#forgetSorted();
     this.#keepLast(name);
     if (this.#all.hosts.has(name)) this.#gone.delete(name);
@@ -296,11 +305,9 @@ export class World {
 
   /** The last index that is given back makes room for networks that wait for the addresses. */
   #holdingChanged(network: string): void {
-    const isHolding = this.given(network) !== undefined;
-    if (isHolding === this.#holding.has(network)) return;
-    if (isHolding) this.#holding.add(network);
-    else this.#holding.delete(network);
-    this.#enqueueNetworks();
+    this.#addressesVersion++;
+    if (this.given(network) !== undefined) this.#holding.add(network);
+    else if (this.#holding.delete(network)) this.#enqueueNetworks();
   }
 
   #configChanged(name: string): void {
