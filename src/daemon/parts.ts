@@ -11,9 +11,11 @@ import { MasterUse } from './attach/master-use.ts';
 import type { AttachPorts, ClusterFacts, KnownNetwork } from './attach/ports.ts';
 import { type ClusterChange, ClusterView } from './cluster/cluster-view.ts';
 import { PeerPlans } from './cluster/peer-plans.ts';
+import type { NetworkRecord } from './cluster/records.ts';
 import { ClusterSaver, loadSavedCluster } from './cluster/saved-cluster.ts';
 import type { HostNet } from './hostnet/host-net.ts';
 import { type Discovery, Inventory } from './inventory/nic-inventory.ts';
+import type { NetworkPools } from './ipam/plan-pools.ts';
 import { PoolKeeper } from './ipam/pool-keeper.ts';
 import { PoolSet } from './ipam/pool-set.ts';
 import type { Journal } from './journal/journal.ts';
@@ -143,23 +145,39 @@ export function createParts(o: {
 
 /** The cluster as attaching sees it: objects from the view, plans from the keeper. */
 function toClusterFacts(view: ClusterView, keeper: PoolKeeper): ClusterFacts {
+  // The same object for as long as nothing changes: plans are remembered by it.
+  const known = new Map<
+    string,
+    { record: NetworkRecord; plan: NetworkPools | undefined; network: KnownNetwork }
+  >();
   return {
     get isKnown() {
       return view.isKnown;
     },
     network: (name): KnownNetwork | undefined => {
       const network = view.network(name);
-      if (network === undefined) return undefined;
+      if (network === undefined) {
+        known.delete(name);
+        return undefined;
+      }
       const plan = keeper.plan(name);
-      return {
-        name,
-        definition: network.definition,
-        issues: network.issues,
-        plannedNets: plan?.plannedNets ?? new Set(),
-        skipped: new Map((plan?.skipped ?? []).map((nic) => [nic.interfaceName, nic.reason])),
-      };
+      const last = known.get(name);
+      if (last?.record === network && last.plan === plan) return last.network;
+      const next = toKnownNetwork(network, plan);
+      known.set(name, { record: network, plan, network: next });
+      return next;
     },
     deviceClass: (name) => view.deviceClass(name),
     podState: (pod) => view.podState(pod),
+  };
+}
+
+function toKnownNetwork(network: NetworkRecord, plan: NetworkPools | undefined): KnownNetwork {
+  return {
+    name: network.name,
+    definition: network.definition,
+    issues: network.issues,
+    plannedNets: plan?.plannedNets ?? new Set(),
+    skipped: new Map((plan?.skipped ?? []).map((nic) => [nic.interfaceName, nic.reason])),
   };
 }

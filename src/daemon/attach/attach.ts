@@ -15,7 +15,8 @@ import type { TakenAddress } from '../ipam/pool-set.ts';
 import type { AttachedNic, Attachment, HeldAddress } from '../journal/attachment.ts';
 import type { SyncPoint } from '../journal/log-sync.ts';
 import type { AttachDemand, AttachIdentity } from './attach-config.ts';
-import { type AttachmentPlan, type PlannedNic, planAttachment } from './plan-attachment.ts';
+import type { AttachmentPlan, PlannedNic } from './plan-attachment.ts';
+import type { PlanCache } from './plan-cache.ts';
 import type { AttachPorts } from './ports.ts';
 import { poolNames } from './release.ts';
 import { addUndoFailure, UndoStack } from './undo.ts';
@@ -43,17 +44,18 @@ interface Work {
 
 /**
  * Attaches a pod to all NICs that the plan names, or throws with nothing left behind. `signal`: the
- * caller has gone; what was made so far is taken back.
+ * caller has gone; what was made so far is taken back. `plans` remembers over several calls.
  */
 export async function attach(
   ports: AttachPorts,
-  o: { identity: AttachIdentity; demand: AttachDemand; signal: AbortSignal },
+  o: { identity: AttachIdentity; demand: AttachDemand; plans: PlanCache; signal: AbortSignal },
 ): Promise<Attached> {
   const { identity, demand } = o;
   const steps = startSteps(ports);
   refuseIfGone(o.signal);
   refuseSecond(ports, identity);
-  const plan = planAttachment(ports, o);
+  const plan = o.plans.plan(ports, o);
+  refuseConflict(ports, { demand, nics: plan.nics, network: plan.network.name });
   using netns = ports.hostNet.openNetns(identity.netnsPath);
   const undo = new UndoStack();
   const work: Work = { ports, identity, demand, plan, netns, undo, wereVisible: false };
@@ -63,7 +65,8 @@ export async function attach(
     ports.faults.reach('add-addresses-taken');
     const intent = await writeIntent(work, draft);
     ports.faults.reach('add-intent-written');
-    refuseIfOvertaken(work, draft);
+    // Another ADD on the same NICs may have been recorded since the plan was made.
+    refuseConflict(ports, { demand, nics: plan.nics, network: draft.network, id: draft.id });
     steps.mark('intentMs');
     const links = makeLinks(work, draft);
     steps.mark('linksMs');
@@ -205,11 +208,14 @@ async function writeIntent(work: Work, draft: Attachment): Promise<SyncPoint> {
   return point;
 }
 
-/** Another ADD on the same NICs may have been recorded since the plan looked. */
-function refuseIfOvertaken({ ports, demand }: Work, draft: Attachment): void {
-  const { network, id, nics } = draft;
-  const masters = nics.map(({ master }) => master);
-  ports.masters.refuseConflict({ network, link: demand.link, masters, id });
+/** Links of another kind on one of the NICs; with an `id`, only those of older rows count. */
+function refuseConflict(
+  { masters }: AttachPorts,
+  o: { demand: AttachDemand; nics: readonly PlannedNic[]; network: string; id?: number },
+): void {
+  const { demand, nics, ...rest } = o;
+  const names = nics.map(({ nic }) => nic.interfaceName);
+  masters.refuseConflict({ ...rest, link: demand.link, masters: names });
 }
 
 function makeLinks(work: Work, draft: Attachment): readonly PodLink[] {

@@ -32,20 +32,21 @@ export interface AttachmentPlan {
   readonly considered: readonly Considered[];
 }
 
+/** What a plan is made from. */
+export type PlanPorts = Pick<AttachPorts, 'cluster' | 'inventory' | 'pools'>;
+
 /**
  * DomainError 'not-ready', 'network-unknown', 'invalid-config', 'no-master',
  * 'invalid-environment'.
  */
 export function planAttachment(
-  ports: AttachPorts,
+  ports: PlanPorts,
   o: { identity: AttachIdentity; demand: AttachDemand },
 ): AttachmentPlan {
   const { identity, demand } = o;
   const known = findNetwork(ports, identity.key.network);
   const network = usableDefinition(known, demand);
   const { nics, considered } = chooseNics(ports, { known, network, demand });
-  const masters = nics.map(({ interfaceName }) => interfaceName);
-  ports.masters.refuseConflict({ network: network.name, link: demand.link, masters });
   const planned = nics.map((nic, index) => ({
     name: `${identity.key.ifName}-${index}`,
     nic,
@@ -68,7 +69,7 @@ export function planAttachment(
   return { network, nics: planned, routes, considered };
 }
 
-function findNetwork(ports: AttachPorts, name: string): KnownNetwork {
+function findNetwork(ports: PlanPorts, name: string): KnownNetwork {
   const { cluster } = ports;
   const known = cluster.network(name);
   if (known !== undefined) return known;
@@ -100,7 +101,7 @@ function usableDefinition(known: KnownNetwork, demand: AttachDemand): NetworkDef
 }
 
 function chooseNics(
-  ports: AttachPorts,
+  ports: PlanPorts,
   o: { known: KnownNetwork; network: NetworkDefinition; demand: AttachDemand },
 ): { nics: readonly HostNic[]; considered: readonly Considered[] } {
   const { known, network, demand } = o;
@@ -130,7 +131,7 @@ function chooseNics(
   });
 }
 
-function deviceIdsOf(ports: AttachPorts, network: string, name: string | undefined) {
+function deviceIdsOf(ports: PlanPorts, network: string, name: string | undefined) {
   if (name === undefined) return undefined;
   const ids = ports.cluster.deviceClass(name);
   if (ids !== undefined) return ids;
@@ -140,7 +141,7 @@ function deviceIdsOf(ports: AttachPorts, network: string, name: string | undefin
 }
 
 function whyUnsuitable(
-  ports: AttachPorts,
+  ports: PlanPorts,
   o: { known: KnownNetwork; nic: HostNic; mtu: number },
 ): string | undefined {
   const { known, nic, mtu } = o;
@@ -151,7 +152,7 @@ function whyUnsuitable(
   return pools.find((record) => record.state !== 'planned')?.reason;
 }
 
-function poolsOf(ports: AttachPorts, network: NetworkDefinition, nic: HostNic): PoolRecord[] {
+function poolsOf(ports: PlanPorts, network: NetworkDefinition, nic: HostNic): PoolRecord[] {
   return ports.pools.find({ network: network.name, interfaceName: nic.interfaceName });
 }
 

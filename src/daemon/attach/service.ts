@@ -7,14 +7,15 @@ import { type Attached, attach } from './attach.ts';
 import {
   type AttachIdentity,
   type NodeRequest,
-  parseDemand,
   parseIdentity,
   parsePrevious,
   parseValid,
 } from './attach-config.ts';
 import { check } from './check.ts';
 import { collectUnlisted } from './collect.ts';
+import { DemandCache } from './demand-cache.ts';
 import { detach } from './detach.ts';
+import { PlanCache } from './plan-cache.ts';
 import type { AttachPorts } from './ports.ts';
 import { toReply } from './reply.ts';
 
@@ -52,6 +53,8 @@ export class CniService {
   readonly #readiness: () => Readiness;
   readonly #metrics: ServiceMetrics;
   readonly #onRefused: (refusal: Refusal) => void;
+  readonly #demands = new DemandCache();
+  readonly #plans = new PlanCache();
   #refusals: Refusal[] = [];
 
   constructor(o: {
@@ -108,9 +111,10 @@ export class CniService {
     switch (request.command) {
       case 'ADD': {
         this.#refuseUnless('isReady');
-        const demand = parseDemand(request);
+        const demand = this.#demands.demandOf(request);
         const { containerId } = identity.key;
-        const work = () => attach(ports, { identity, demand, signal });
+        const plans = this.#plans;
+        const work = () => attach(ports, { identity, demand, plans, signal });
         const attached = await ports.exclusive(containerId, work);
         return { reply: toReply(attached), steps: attached.steps };
       }

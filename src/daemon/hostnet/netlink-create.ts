@@ -1,5 +1,5 @@
-// Making an attachment's links in a pod's namespace, all or nothing, in four sends: look up the
-// masters, make the links, look at them, give them addresses and routes.
+// Making the links of an attachment in a pod's namespace, all or nothing, in three sends: make
+// them, look at them, give them addresses and routes.
 //
 // A link is asked for on the host's socket and made directly in the pod's namespace, under its
 // final name and up. (Asking on the pod's socket with the master's namespace id would make kernels
@@ -12,6 +12,7 @@
 import { canonicalAddress } from './canonical-address.ts';
 import type { PodLink, PodLinkRequest } from './host-net.ts';
 import { linkFailure } from './link-failure.ts';
+import type { LinkIoctl } from './link-ioctl.ts';
 import { addNewAddress } from './netlink/address.ts';
 import { NetlinkBatch } from './netlink/batch.ts';
 import * as k from './netlink/constants.ts';
@@ -32,14 +33,21 @@ import { toPodLink } from './to-pod-link.ts';
 export interface CreateContext {
   readonly pod: NetlinkSocket;
   readonly host: NetlinkSocket;
+  readonly hostLinks: LinkIoctl;
   readonly podNetnsDescriptor: number;
 }
 
 /** A request with the link it is to be made on and the name it is first made under. */
 interface Planned {
   readonly request: PodLinkRequest;
-  readonly master: LinkRecord;
+  readonly master: Master;
   readonly firstName: string;
+}
+
+/** `mtu` asks the kernel, which most links can do without; undefined if the master is gone. */
+interface Master {
+  readonly name: string;
+  readonly mtu: () => number | undefined;
 }
 
 interface Made extends Planned {
@@ -59,7 +67,7 @@ export function createPodLinks(
 ): { created: PodLink[] } {
   assertPodLinkRequests(requests);
   if (requests.length === 0) return { created: [] };
-  const planned = planLinks(context.host, requests);
+  const planned = requests.map((request) => planLink(context.hostLinks, request));
   const made = makeLinks(context, planned);
   try {
     configureLinks(context.pod, made);
@@ -74,32 +82,25 @@ export function createPodLinks(
 function toCreated({ request, link }: Made): PodLink {
   const addresses = request.addresses.map((a) => ({
     ...a,
-    address: canonicalAddress(a.address),
+    // There is one way only to write an IPv4 address.
+    address: a.family === 4 ? a.address : canonicalAddress(a.address),
     scope: 'global' as const,
   }));
   return { ...toPodLink(link, addresses), name: request.name, up: true };
 }
 
-/** Looks the masters up anew: they may have gone or changed since they were selected. */
-function planLinks(socket: NetlinkSocket, requests: readonly PodLinkRequest[]): Planned[] {
-  const batch = new NetlinkBatch();
-  for (const { parentIndex } of requests) addGetLink(batch, { index: parentIndex });
-  const masters = new Map<number, LinkRecord>();
-  const outcomes = socket.request(batch, (message, position) => {
-    const link = readLink(message);
-    if (link !== undefined) masters.set(position, link);
-  });
-  return requests.map((request, n) => {
-    const master = masters.get(n);
-    const isOther = request.parentName !== undefined && request.parentName !== master?.name;
-    if (master === undefined || isOther) {
-      throw linkFailure({ request, step: 'master', errno: outcomes[n]?.errno ?? 'ENODEV' });
-    }
-    const plan = { request, master, firstName: request.name };
-    // ipvlan would accept any MTU and then lose what the master cannot send.
-    if (request.mtu > master.mtu) throw failure(plan, 'create', refusal('EINVAL'));
-    return plan;
-  });
+/** Looks the master up anew: it may have gone or changed since it was selected. */
+function planLink(links: LinkIoctl, request: PodLinkRequest): Planned {
+  const { parentIndex, parentName, mtu } = request;
+  const name = links.nameOf(parentIndex);
+  if (name === undefined || (parentName !== undefined && parentName !== name)) {
+    throw linkFailure({ request, step: 'master', errno: 'ENODEV' });
+  }
+  const master = { name, mtu: () => links.mtuOf(parentIndex) };
+  const plan = { request, master, firstName: request.name };
+  // ipvlan would accept any MTU and then lose what the master cannot send.
+  if (mtu > 0 && mtu > (master.mtu() ?? mtu)) throw failure(plan, 'create', refusal('EINVAL'));
+  return plan;
 }
 
 /** Makes all links, in the order asked for; if one is refused the others are removed again. */
@@ -125,6 +126,7 @@ function tryLinks(
   context: CreateContext,
   planned: readonly Planned[],
 ): { made: Made[]; refused: Refused[] } {
+  if (planned.length === 0) return { made: [], refused: [] };
   const create = new NetlinkBatch();
   const look = new NetlinkBatch();
   for (const { request, firstName } of planned) {
@@ -220,12 +222,13 @@ function failure(
   outcome: RequestOutcome,
   subject?: string,
 ): Error {
+  const masterMtu = master.mtu();
   return linkFailure({
     request,
     step,
     errno: outcome.errno ?? 'EIO',
     master: master.name,
-    masterMtu: master.mtu,
+    ...(masterMtu === undefined ? {} : { masterMtu }),
     ...(subject === undefined ? {} : { subject }),
     ...(outcome.text === undefined ? {} : { kernelText: outcome.text }),
   });

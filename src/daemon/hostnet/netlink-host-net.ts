@@ -10,6 +10,7 @@ import type {
   HostRoute,
   NetnsHandle,
 } from './host-net.ts';
+import { LinkIoctl } from './link-ioctl.ts';
 import * as k from './netlink/constants.ts';
 import { dumpAddresses, dumpLinks, dumpRoutes } from './netlink/dumps.ts';
 import type { LinkRecord } from './netlink/link.ts';
@@ -31,11 +32,13 @@ class NetlinkHostNet implements HostNet {
   readonly #host: NetnsFile;
   readonly #buffer = createReceiveBuffer();
   readonly #socket: NetlinkSocket;
+  readonly #links: LinkIoctl;
 
   constructor(netnsPath: string) {
     this.#home = NetnsFile.open(OWN_NETNS_PATH);
     this.#host = NetnsFile.open(netnsPath);
     this.#socket = this.#openSocket(this.#host);
+    this.#links = new LinkIoctl(this.#socket.descriptor);
   }
 
   links(): HostLink[] {
@@ -73,7 +76,7 @@ class NetlinkHostNet implements HostNet {
         throw new DomainError('netns-invalid', `${path} is the host's own namespace`, { details });
       }
       const socket = this.#openSocket(netns);
-      return openNetlinkNetns({ netns, socket, hostSocket: this.#socket });
+      return openNetlinkNetns({ netns, socket, hostSocket: this.#socket, hostLinks: this.#links });
     } catch (error) {
       netns[Symbol.dispose]();
       throw error;

@@ -8,6 +8,7 @@ import type {
   PodRouteRequest,
 } from './host-net.ts';
 import { routeFailure } from './link-failure.ts';
+import type { LinkIoctl } from './link-ioctl.ts';
 import { NetlinkBatch } from './netlink/batch.ts';
 import * as k from './netlink/constants.ts';
 import { dumpAddresses, dumpLinks, dumpRoutes } from './netlink/dumps.ts';
@@ -25,6 +26,7 @@ export interface NetlinkNetnsParts {
   readonly netns: NetnsFile;
   readonly socket: NetlinkSocket;
   readonly hostSocket: NetlinkSocket;
+  readonly hostLinks: LinkIoctl;
 }
 
 /** A handle on a pod's namespace. */
@@ -51,6 +53,7 @@ function createLinks(
   const context = {
     pod: parts.socket,
     host: parts.hostSocket,
+    hostLinks: parts.hostLinks,
     podNetnsDescriptor: parts.netns.descriptor,
   };
   return createPodLinks(context, requests);

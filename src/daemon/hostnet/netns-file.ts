@@ -28,7 +28,7 @@ export class NetnsFile implements Disposable {
 
   private constructor(descriptor: number) {
     this.descriptor = descriptor;
-    const { dev, ino } = fstatSync(descriptor, { bigint: true });
+    const { dev, ino } = fstatSync(descriptor); // both have 32 bits
     this.id = `${dev}:${ino}`;
   }
 

@@ -5,7 +5,7 @@ import { RequestId } from '../../shared/model/daemon-api.ts';
 
 /** Hono's environment: variables of one request. */
 export interface AppEnv {
-  Variables: { requestId: string };
+  Variables: { requestId: string | undefined };
 }
 
 const HEADER = 'x-request-id';

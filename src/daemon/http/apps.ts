@@ -3,11 +3,10 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { CNI_REQUEST_BYTES_MAX, CNI_REQUEST_PATH } from '../../shared/model/daemon-api.ts';
-import { DomainError } from '../../shared/model/errors.ts';
 import type { Logger } from '../../shared/platform/log.ts';
 import { NodeRequest } from '../attach/attach-config.ts';
 import { type AppEnv, requestId } from './app-env.ts';
-import { readBody } from './body.ts';
+import { readBody, tooLarge } from './body.ts';
 import { addCompatPaths, type CompatSources } from './compat.ts';
 import { answerMethod, answerNotFound, createErrorHandler } from './problem-response.ts';
 import { addViews, type ViewSources } from './views.ts';
@@ -27,12 +26,14 @@ const pass: MiddlewareHandler<AppEnv> = async (_c, next) => {
 
 /** The app of the unix socket. */
 export function createSocketApp(s: AppSources): Hono<AppEnv> {
-  const app = createApp(s.log);
+  const app = new Hono<AppEnv>();
+  // Before the middleware: a pod that starts waits for this one, which has an id in its body.
   app.post(CNI_REQUEST_PATH, async (c) => {
     const request = await readBody(c, NodeRequest);
     c.set('requestId', request.requestId);
     return c.json(await s.views.service.handle(request, c.req.raw.signal));
   });
+  addMiddleware(app, s.log);
   app.all(CNI_REQUEST_PATH, answerMethod);
   addViews(app, s.views);
   addCompatPaths(app, s.compat, pass);
@@ -41,24 +42,23 @@ export function createSocketApp(s: AppSources): Hono<AppEnv> {
 
 /** The app of the TCP port. */
 export function createTcpApp(s: AppSources): Hono<AppEnv> {
-  const app = createApp(s.log);
+  const app = new Hono<AppEnv>();
+  addMiddleware(app, s.log);
   addViews(app, s.views);
   addCompatPaths(app, s.compat, s.guard);
   return app;
 }
 
-function createApp(log: Logger): Hono<AppEnv> {
-  const app = new Hono<AppEnv>();
+function addMiddleware(app: Hono<AppEnv>, log: Logger): void {
   app.use(requestId());
   app.use(
     bodyLimit({
       maxSize: CNI_REQUEST_BYTES_MAX,
       onError: () => {
-        throw new DomainError('decode-failed', `the body exceeds ${CNI_REQUEST_BYTES_MAX} bytes`);
+        throw tooLarge();
       },
     }),
   );
   app.onError(createErrorHandler(log));
   app.notFound(answerNotFound);
-  return app;
 }

@@ -2,10 +2,19 @@
 import type { Context } from 'hono';
 import * as v from 'valibot';
 import { issueText } from '../../shared/model/cni/network-config.ts';
+import { CNI_REQUEST_BYTES_MAX } from '../../shared/model/daemon-api.ts';
 import { DomainError } from '../../shared/model/errors.ts';
 import type { AppEnv } from './app-env.ts';
 
-/** Reads and checks the body. DomainError 'decode-failed'. Its size was limited before. */
+/** What a body is answered that is longer than any request of ours. */
+export function tooLarge(): DomainError {
+  return new DomainError('decode-failed', `the body exceeds ${CNI_REQUEST_BYTES_MAX} bytes`);
+}
+
+/**
+ * Reads and checks the body. DomainError 'decode-failed'. The server itself reads no more than a
+ * few times the limit.
+ */
 export async function readBody<T extends v.GenericSchema>(
   c: Context<AppEnv>,
   schema: T,
@@ -17,7 +26,9 @@ export async function readBody<T extends v.GenericSchema>(
       details: { contentType: type },
     });
   }
-  const parsed = v.safeParse(schema, parseJson(await c.req.text()));
+  const text = await c.req.text();
+  if (text.length > CNI_REQUEST_BYTES_MAX) throw tooLarge();
+  const parsed = v.safeParse(schema, parseJson(text));
   if (parsed.success) return parsed.output;
   const issues = parsed.issues.map(issueText);
   throw new DomainError('decode-failed', issues.join('; '), { details: { issues } });

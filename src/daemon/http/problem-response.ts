@@ -17,7 +17,7 @@ const RETRY_AFTER_S = '1';
 /** Hono's `onError`. Domain errors were logged where they happened. */
 export function createErrorHandler(log: Logger): (error: Error, c: Context<AppEnv>) => Response {
   return function answerError(error, c) {
-    const requestId = c.get('requestId');
+    const requestId = idOf(c);
     if (error instanceof HTTPException) {
       return answer(frameProblem(error.status, error.message, requestId));
     }
@@ -30,13 +30,18 @@ export function createErrorHandler(log: Logger): (error: Error, c: Context<AppEn
 
 /** Hono's `notFound`. */
 export function answerNotFound(c: Context<AppEnv>): Response {
-  return answer(frameProblem(404, `there is no ${c.req.path}`, c.get('requestId')));
+  return answer(frameProblem(404, `there is no ${c.req.path}`, idOf(c)));
 }
 
 /** For known paths that were asked with another method. */
 export function answerMethod(c: Context<AppEnv>): Response {
   const { method, path } = c.req;
-  return answer(frameProblem(405, `${path} does not take ${method}`, c.get('requestId')));
+  return answer(frameProblem(405, `${path} does not take ${method}`, idOf(c)));
+}
+
+/** A body that was not understood told of no id. */
+function idOf(c: Context<AppEnv>): string {
+  return c.get('requestId') ?? crypto.randomUUID();
 }
 
 /** A problem of HTTP itself rather than of our domain. */

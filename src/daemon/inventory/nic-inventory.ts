@@ -43,9 +43,10 @@ export class Inventory {
    * every macvlan that is made or removed changes flags of its NIC for a moment.
    */
   refresh(): boolean {
-    const before = this.#snapshot;
-    this.#snapshot = takeSnapshot(this.#sources);
-    return !isDeepStrictEqual(before, this.#snapshot);
+    const next = takeSnapshot(this.#sources);
+    if (isDeepStrictEqual(this.#snapshot, next)) return false; // the same object: plans rest on it
+    this.#snapshot = next;
+    return true;
   }
 
   /** What the user lists changed: look again at the next question. */

@@ -2,6 +2,7 @@
 // journal. Addresses are taken here first and recorded next; a crash between frees them by itself.
 import type { Core, Pool } from '../../../core-wasm/index.ts';
 import { formatAddress, parseAddress } from '../../shared/model/ip/address.ts';
+import { overlapsCidr } from '../../shared/model/ip/cidr.ts';
 import type { QuarantinedAddress } from '../journal/attachment.ts';
 import type { HeldIndex } from '../journal/journal.ts';
 import { hasSameRange, type PoolPlan } from './pool-plan.ts';
@@ -45,6 +46,9 @@ export class PoolSet {
   readonly #core: Core;
   readonly #holdings: Holdings;
   readonly #records = new Map<string, PoolRecord>();
+  /** By pool: those of its network that share addresses with it. Emptied by every change. */
+  #overlaps = new Map<PoolRecord, readonly PoolRecord[]>();
+  #version = 0;
   /** Oldest first: all have the same duration. */
   #quarantine: QuarantinedAddress[] = [];
 
@@ -52,6 +56,11 @@ export class PoolSet {
     this.#core = o.core;
     this.#holdings = o.holdings;
     this.#quarantine = [...o.holdings.quarantined()];
+  }
+
+  /** Another number after every change of the set, of a state or of a reason. */
+  get version(): number {
+    return this.#version;
   }
 
   records(): PoolRecord[] {
@@ -87,6 +96,7 @@ export class PoolSet {
         return { plan, pool, state: 'draining', reason: 'not planned for this node' };
       });
     for (const record of created) this.#records.set(record.plan.name, record);
+    this.#changed();
     this.#fill(created);
   }
 
@@ -109,6 +119,7 @@ export class PoolSet {
       if (!isSame || existing.state !== 'planned') renewed.push(record);
     }
     this.#fill(renewed);
+    this.#changed();
     for (const [name, record] of this.#records) {
       if (names.has(name)) continue;
       record.state = 'draining';
@@ -126,8 +137,24 @@ export class PoolSet {
       family: record.plan.family,
       value: record.pool.addressAt(index),
     });
-    this.#mirror(record, address, (pool, at) => pool.occupy(at));
+    if (this.#overlapsOf(record).length > 0) {
+      this.#mirror(record.plan, address, (pool, at) => pool.occupy(at));
+    }
     return { record, index, address };
+  }
+
+  #overlapsOf(record: PoolRecord): readonly PoolRecord[] {
+    const known = this.#overlaps.get(record);
+    if (known !== undefined) return known;
+    const { network, podCidr } = record.plan;
+    const others = this.records().filter(
+      (other) =>
+        other !== record &&
+        other.plan.network === network &&
+        overlapsCidr(other.plan.podCidr, podCidr),
+    );
+    this.#overlaps.set(record, others);
+    return others;
   }
 
   /** Occupies an address that somebody holds already, by the journal; its quarantine is over. */
@@ -179,7 +206,13 @@ export class PoolSet {
       this.#records.delete(plan.name);
       pool[Symbol.dispose]();
     }
+    this.#changed();
     return gone.map(({ plan }) => plan.name);
+  }
+
+  #changed(): void {
+    this.#version += 1;
+    this.#overlaps = new Map();
   }
 
   #takeQuarantined(record: PoolRecord): number | undefined {
@@ -199,11 +232,10 @@ export class PoolSet {
    * an old and a new pool can overlap, and what one gives the other must not.
    */
   #mirror(
-    o: { network: string } | PoolRecord,
+    { network }: { network: string },
     address: string,
     change: (pool: Pool, index: number) => void,
   ): void {
-    const network = 'plan' in o ? o.plan.network : o.network;
     const parsed = parseAddress(address);
     if (parsed === undefined) return;
     for (const { plan, pool } of this.#records.values()) {

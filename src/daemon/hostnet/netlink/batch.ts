@@ -12,8 +12,20 @@ const HEADER_BYTES = 16;
 const ATTRIBUTE_BYTES = 4;
 const encoder = new TextEncoder();
 
-/** Requests waiting to be sent. Sequence numbers count from `firstSequence`. */
-export class NetlinkBatch {
+/** Appends attributes to the message being written. */
+export interface AttributeWriter {
+  u16(type: number, value: number): void;
+  u32(type: number, value: number): void;
+  /** With a terminating zero byte. */
+  text(type: number, value: string): void;
+  bytes(type: number, value: Uint8Array): void;
+  nested(type: number, inner: (out: AttributeWriter) => void): void;
+  /** One member of RTA_MULTIPATH with weight 1. */
+  nexthop(interfaceIndex: number, inner: (out: AttributeWriter) => void): void;
+}
+
+/** Requests waiting to be sent. Writes the attributes of the message that was added last. */
+export class NetlinkBatch implements AttributeWriter {
   #bytes = new Uint8Array(1024);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
@@ -38,7 +50,7 @@ export class NetlinkBatch {
     this.#view.setUint16(header + 4, o.type, true);
     this.#view.setUint16(header + 6, o.flags | NLM_F_REQUEST, true);
     this.#put(o.header);
-    attributes?.(this.#attributes);
+    attributes?.(this);
     this.#view.setUint32(start, this.#length - start, true);
   }
 
@@ -54,37 +66,38 @@ export class NetlinkBatch {
     return this.#bytes.subarray(from, to);
   }
 
-  readonly #attributes: AttributeWriter = {
-    u16: (type, value) => {
-      const at = this.#attribute(type, 2); // First: making room can replace the view.
-      this.#view.setUint16(at, value, true);
-    },
-    u32: (type, value) => {
-      const at = this.#attribute(type, 4);
-      this.#view.setUint32(at, value, true);
-    },
-    text: (type, value) => {
-      const bytes = encoder.encode(`${value}\0`);
-      const at = this.#attribute(type, bytes.length);
-      this.#bytes.set(bytes, at);
-    },
-    bytes: (type, value) => {
-      const at = this.#attribute(type, value.length);
-      this.#bytes.set(value, at);
-    },
-    nested: (type, inner) => {
-      const at = this.#attribute(type | NLA_F_NESTED, 0) - ATTRIBUTE_BYTES;
-      inner(this.#attributes);
-      this.#view.setUint16(at, this.#length - at, true);
-    },
-    nexthop: (interfaceIndex, inner) => {
-      // struct rtnexthop: u16 length, u8 flags, u8 hops (weight - 1), i32 interface index
-      const at = this.#reserve(8);
-      this.#view.setInt32(at + 4, interfaceIndex, true);
-      inner(this.#attributes);
-      this.#view.setUint16(at, this.#length - at, true);
-    },
-  };
+  u16(type: number, value: number): void {
+    const at = this.#attribute(type, 2); // First: making room can replace the view.
+    this.#view.setUint16(at, value, true);
+  }
+
+  u32(type: number, value: number): void {
+    const at = this.#attribute(type, 4);
+    this.#view.setUint32(at, value, true);
+  }
+
+  text(type: number, value: string): void {
+    this.bytes(type, encoder.encode(`${value}\0`));
+  }
+
+  bytes(type: number, value: Uint8Array): void {
+    const at = this.#attribute(type, value.length);
+    this.#bytes.set(value, at);
+  }
+
+  nested(type: number, inner: (out: AttributeWriter) => void): void {
+    const at = this.#attribute(type | NLA_F_NESTED, 0) - ATTRIBUTE_BYTES;
+    inner(this);
+    this.#view.setUint16(at, this.#length - at, true);
+  }
+
+  nexthop(interfaceIndex: number, inner: (out: AttributeWriter) => void): void {
+    // struct rtnexthop: u16 length, u8 flags, u8 hops (weight - 1), i32 interface index
+    const at = this.#reserve(8);
+    this.#view.setInt32(at + 4, interfaceIndex, true);
+    inner(this);
+    this.#view.setUint16(at, this.#length - at, true);
+  }
 
   /** Writes an attribute header and zeroed room for its payload; returns the payload's place. */
   #attribute(type: number, payloadBytes: number): number {
@@ -111,16 +124,4 @@ export class NetlinkBatch {
     }
     return at;
   }
-}
-
-/** Appends attributes to the message being written. */
-export interface AttributeWriter {
-  u16(type: number, value: number): void;
-  u32(type: number, value: number): void;
-  /** With a terminating zero byte. */
-  text(type: number, value: string): void;
-  bytes(type: number, value: Uint8Array): void;
-  nested(type: number, inner: (out: AttributeWriter) => void): void;
-  /** One member of RTA_MULTIPATH with weight 1. */
-  nexthop(interfaceIndex: number, inner: (out: AttributeWriter) => void): void;
 }

@@ -7,8 +7,8 @@ import type { NetlinkBatch } from './batch.ts';
 import * as k from './constants.ts';
 import {
   type Attribute,
-  bytesIn,
   eachAttribute,
+  eachSpan,
   type NetlinkMessage,
   numberIn,
   textIn,
@@ -18,6 +18,16 @@ const modeNumbers = {
   ipvlan: { l2: 0, l3: 1, l3s: 2 },
   macvlan: { private: 1, vepa: 2, bridge: 4, passthru: 8 },
 } as const;
+
+/** The same the other way round. */
+const modeNames = {
+  ipvlan: namesByNumber(modeNumbers.ipvlan),
+  macvlan: namesByNumber(modeNumbers.macvlan),
+};
+
+function namesByNumber(numbers: Readonly<Record<string, number>>): Record<number, string> {
+  return Object.fromEntries(Object.entries(numbers).map(([name, number]) => [number, name]));
+}
 
 /** A link as the kernel describes it. */
 export interface LinkRecord {
@@ -124,54 +134,69 @@ export function addDeleteGroup(batch: NetlinkBatch, group: number): void {
 /** Reads a link message; undefined for messages of another type. */
 export function readLink(message: NetlinkMessage): LinkRecord | undefined {
   if (message.type !== k.RTM_NEWLINK) return undefined;
-  const { view, start, end } = message;
+  const { view, start } = message;
   const index = view.getInt32(start + 4, true);
-  const attributes = new Map<number, Attribute>();
-  eachAttribute({ view, start: start + 16, end }, (a) => attributes.set(a.type, a));
-  const number = (type: number): number => {
-    const attribute = attributes.get(type);
-    return attribute === undefined ? 0 : numberIn(attribute);
-  };
-  const name = attributes.get(k.IFLA_IFNAME);
-  const address = attributes.get(k.IFLA_ADDRESS);
-  const isLinkElsewhere = attributes.has(k.IFLA_LINK_NETNSID);
-  // Kernels before 5.11 leave IFLA_LINK out when both indices happen to be equal.
-  const linkIndex = attributes.has(k.IFLA_LINK) || !isLinkElsewhere ? number(k.IFLA_LINK) : index;
-  return {
+  const link = {
     index,
-    name: name === undefined ? '' : textIn(name),
-    ...readKind(attributes.get(k.IFLA_LINKINFO)),
+    name: '',
+    kind: '',
+    mode: '',
     flags: view.getUint32(start + 8, true),
-    mtu: number(k.IFLA_MTU),
-    mac: address === undefined ? '' : macText(bytesIn(address)),
-    group: number(k.IFLA_GROUP),
-    linkIndex,
-    isLinkElsewhere,
-    masterIndex: number(k.IFLA_MASTER),
+    mtu: 0,
+    mac: '',
+    group: 0,
+    linkIndex: -1,
+    isLinkElsewhere: false,
+    masterIndex: 0,
   };
+  eachSpan({ view, start: start + 16, end: message.end }, (type, from, to) => {
+    if (type === k.IFLA_IFNAME) link.name = textIn({ view, type, start: from, end: to });
+    else if (type === k.IFLA_ADDRESS) link.mac = macText({ view, type, start: from, end: to });
+    else if (type === k.IFLA_LINKINFO) readKind({ view, start: from, end: to }, link);
+    else if (type === k.IFLA_LINK_NETNSID) link.isLinkElsewhere = true;
+    else if (to - from >= 4) readNumber(type, view.getUint32(from, true), link);
+  });
+  // Kernels before 5.11 leave IFLA_LINK out when both indices happen to be equal.
+  if (link.linkIndex < 0) link.linkIndex = link.isLinkElsewhere ? index : 0;
+  return link;
 }
 
-function readKind(info: Attribute | undefined): { kind: string; mode: string } {
-  let kind = '';
+function readNumber(
+  type: number,
+  value: number,
+  link: { mtu: number; group: number; linkIndex: number; masterIndex: number },
+): void {
+  if (type === k.IFLA_MTU) link.mtu = value;
+  else if (type === k.IFLA_GROUP) link.group = value;
+  else if (type === k.IFLA_LINK) link.linkIndex = value;
+  else if (type === k.IFLA_MASTER) link.masterIndex = value;
+}
+
+function readKind(
+  info: { view: DataView; start: number; end: number },
+  link: { kind: string; mode: string },
+): void {
+  const { view } = info;
   let data: Attribute | undefined;
-  if (info !== undefined) {
-    eachAttribute(info, (attribute) => {
-      if (attribute.type === k.IFLA_INFO_KIND) kind = textIn(attribute);
-      if (attribute.type === k.IFLA_INFO_DATA) data = attribute;
-    });
-  }
-  let mode = '';
-  if (data !== undefined && (kind === 'ipvlan' || kind === 'macvlan')) {
-    const names = Object.entries(modeNumbers[kind]);
-    eachAttribute(data, (attribute) => {
-      // The mode has number 1 in both kinds.
-      if (attribute.type !== k.IFLA_MACVLAN_MODE) return;
-      mode = names.find(([, number]) => number === numberIn(attribute))?.[0] ?? '';
-    });
-  }
-  return { kind, mode };
+  eachSpan(info, (type, start, end) => {
+    if (type === k.IFLA_INFO_KIND) link.kind = textIn({ view, type, start, end });
+    if (type === k.IFLA_INFO_DATA) data = { view, type, start, end };
+  });
+  if (data === undefined || (link.kind !== 'ipvlan' && link.kind !== 'macvlan')) return;
+  const names = modeNames[link.kind];
+  eachAttribute(data, (attribute) => {
+    // The mode has number 1 in both kinds.
+    if (attribute.type === k.IFLA_MACVLAN_MODE) link.mode = names[numberIn(attribute)] ?? '';
+  });
 }
 
-function macText(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+const hexBytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+function macText({ view, start, end }: Attribute): string {
+  let text = '';
+  for (let at = start; at < end; at += 1) {
+    text += at === start ? '' : ':';
+    text += hexBytes[view.getUint8(at)];
+  }
+  return text;
 }

@@ -15,21 +15,23 @@ export interface NetlinkMessage {
 }
 
 /** The messages of one datagram, in order. */
-export function* readMessages(view: DataView): Generator<NetlinkMessage> {
+export function readMessages(view: DataView): NetlinkMessage[] {
+  const messages: NetlinkMessage[] = [];
   let at = 0;
   while (at + 16 <= view.byteLength) {
     const length = view.getUint32(at, true);
-    if (length < 16 || at + length > view.byteLength) return;
-    yield {
+    if (length < 16 || at + length > view.byteLength) break;
+    messages.push({
       view,
       type: view.getUint16(at + 4, true),
       flags: view.getUint16(at + 6, true),
       sequence: view.getUint32(at + 8, true),
       start: at + 16,
       end: at + length,
-    };
+    });
     at += (length + 3) & ~3;
   }
+  return messages;
 }
 
 /** Calls `visit` for each attribute between `start` and `end` with where its payload lies. */
@@ -37,13 +39,21 @@ export function eachAttribute(
   span: { view: DataView; start: number; end: number },
   visit: (attribute: Attribute) => void,
 ): void {
+  const { view } = span;
+  eachSpan(span, (type, start, end) => visit({ view, type, start, end }));
+}
+
+/** As `eachAttribute` without an object for each: a link has some fifty attributes. */
+export function eachSpan(
+  span: { view: DataView; start: number; end: number },
+  visit: (type: number, start: number, end: number) => void,
+): void {
   const { view, end } = span;
   let at = span.start;
   while (at + 4 <= end) {
     const length = view.getUint16(at, true);
     if (length < 4 || at + length > end) return;
-    const type = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
-    visit({ view, type, start: at + 4, end: at + length });
+    visit(view.getUint16(at + 2, true) & NLA_TYPE_MASK, at + 4, at + length);
     at += (length + 3) & ~3;
   }
 }

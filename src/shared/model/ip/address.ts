@@ -47,10 +47,14 @@ export function ipv6Groups(value: bigint): string[] {
 
 function parseIpv4(text: string): bigint | undefined {
   const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every((part) => ipv4Part.test(part))) return undefined;
-  const octets = parts.map(Number);
-  if (octets.some((octet) => octet > 255)) return undefined;
-  return octets.reduce((value, octet) => (value << 8n) | BigInt(octet), 0n);
+  if (parts.length !== 4) return undefined;
+  let value = 0;
+  for (const part of parts) {
+    const octet = ipv4Part.test(part) ? Number(part) : 256;
+    if (octet > 255) return undefined;
+    value = value * 256 + octet;
+  }
+  return BigInt(value);
 }
 
 function parseIpv6(text: string): bigint | undefined {
@@ -71,7 +75,8 @@ function expandGroups(text: string): string[] | undefined {
 }
 
 function formatIpv4(value: bigint): string {
-  return [24n, 16n, 8n, 0n].map((shift) => String((value >> shift) & 0xffn)).join('.');
+  const bits = Number(value);
+  return `${bits >>> 24}.${(bits >>> 16) & 255}.${(bits >>> 8) & 255}.${bits & 255}`;
 }
 
 /** RFC 5952, section 4: the first of the longest runs of two or more zero groups becomes `::`. */
