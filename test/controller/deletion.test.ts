@@ -48,7 +48,8 @@ describe('deletion of a network', () => {
     await lab.client.delete(kinds.MULTI_NIC_NETWORKS, { name: 'net' });
     const { message } = await lab.untilCondition('net', 'Drained', 'False', 'PodsHoldAddresses');
     expect(message).toContain('default/job-1, default/job-2');
-    expect(server.objects('network-attachment-definitions')).toEqual([]); // no new pods
+    const definitions = () => server.objects('network-attachment-definitions');
+    await eventually('no new pods are let in', () => definitions().length === 0);
     expect(await lab.indices('node-0', 'net')).toEqual({ [A]: 0 });
     const body = { spec: { allocations: [] } };
     await lab.client.patch(kinds.IP_POOLS, { name }, { type: 'merge', body });
