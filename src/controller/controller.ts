@@ -18,6 +18,7 @@ import { type ConfigMemory, reconcileConfig } from './apply/reconcile-config.ts'
 import { reconcileHost } from './apply/reconcile-host.ts';
 import { reconcileNetwork } from './apply/reconcile-network.ts';
 import { reconcilePool } from './apply/reconcile-pool.ts';
+import { Turns } from './apply/turns.ts';
 import type { Metrics } from './metrics.ts';
 import type { ConfigDefaults } from './plan/daemon-config.ts';
 import { formatWorkKey, parseWorkKey, WORK_KINDS } from './watch/keys.ts';
@@ -105,6 +106,7 @@ export async function runController(o: ControllerOptions, signal: AbortSignal): 
     defaults,
     settleMs: o.settleMs ?? SETTLE_MS,
     withdrawals: new Map(),
+    hostTurns: new Turns(),
     memories: new Map(),
   };
   o.onStart?.({ world, queue });

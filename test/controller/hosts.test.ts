@@ -69,6 +69,28 @@ describe('hosts', () => {
     await shown('node-0', 1, 0);
   });
 
+  test('that join many networks at once are written without a conflict', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    const { running } = await lab.startController();
+    const networks = Array.from({ length: 6 }, (_, index) => `net-${index}`);
+    for (const [index, name] of networks.entries()) {
+      await lab.addNetwork(name, toSpec({ subnet: `10.${100 + index}.0.0/16` }));
+    }
+    const hosts = Array.from({ length: 12 }, (_, index) => `node-${index}`);
+    await Promise.all(hosts.map((name) => lab.addHost(name, A)));
+    for (const name of networks) {
+      for (const host of hosts) await lab.untilIndices(host, name, 1);
+    }
+    await running.queue.idle();
+    // It is asked for again only after a conflict.
+    const asked = server.seen.filter(
+      ({ method, plural, name, userAgent }) =>
+        `${method} ${plural} ${userAgent}` === 'GET hostinterfaces controller' && name !== '',
+    );
+    expect(asked).toEqual([]);
+  });
+
   test('one that returns after it was gone gets an index again', async () => {
     await using embedded = await startLab();
     const { lab } = embedded;

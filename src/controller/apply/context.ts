@@ -9,6 +9,7 @@ import type { Metrics } from '../metrics.ts';
 import type { ConfigDefaults } from '../plan/daemon-config.ts';
 import type { World } from '../watch/world.ts';
 import type { NetworkMemory } from './network-memory.ts';
+import type { Turns } from './turns.ts';
 
 export interface ControllerContext {
   readonly client: KubeClient;
@@ -26,6 +27,8 @@ export interface ControllerContext {
   readonly settleMs: number;
   /** When the indices of a network that ends were withdrawn (monotonic). */
   readonly withdrawals: Map<string, number>;
+  /** Of writes to HostInterfaces, by host name. */
+  readonly hostTurns: Turns;
   /** By network name. */
   readonly memories: Map<string, NetworkMemory>;
 }

@@ -65,6 +65,19 @@ async function changeNetworks(
   signal: AbortSignal,
   change: (networks: readonly HostNetwork[]) => HostNetwork[] | undefined,
 ): Promise<boolean> {
+  // Every network publishes for every host, and all of them at once when hosts join.
+  return await context.hostTurns.run(
+    hostName,
+    async () => await changeInTurn(context, hostName, signal, change),
+  );
+}
+
+async function changeInTurn(
+  context: ControllerContext,
+  hostName: string,
+  signal: AbortSignal,
+  change: (networks: readonly HostNetwork[]) => HostNetwork[] | undefined,
+): Promise<boolean> {
   const { client, world } = context;
   const key = { name: hostName };
   let view: HostView | undefined = world.hosts.get(hostName);

@@ -5,7 +5,7 @@ import { isKubeError } from '../../shared/platform/kube/errors.ts';
 import { HOST_INTERFACES, NODES } from '../../shared/platform/kube/resource.ts';
 import type { Outcome } from '../../shared/platform/work-queue.ts';
 import { countHost } from '../plan/host-networks.ts';
-import { type HostView, toHostView } from '../watch/views.ts';
+import { toHostView } from '../watch/views.ts';
 import type { ControllerContext } from './context.ts';
 import { deletePools, deleteWithFinalizer, removeFinalizer } from './finalizers.ts';
 
@@ -29,7 +29,12 @@ export async function reconcileHost(
     return 'done';
   }
   if (world.hasNode(hostName) || host?.isUnmanaged === true || host?.isTest === true) {
-    if (host !== undefined) await writeCounts(context, host, signal);
+    if (host !== undefined) {
+      await context.hostTurns.run(
+        hostName,
+        async () => await writeCounts(context, hostName, signal),
+      );
+    }
     return 'done';
   }
   const node = await context.client.get(NODES, { name: hostName }, { signal });
@@ -52,9 +57,11 @@ export async function reconcileHost(
 /** With indices they are written at once; this is for NICs that come and go. */
 async function writeCounts(
   { client, world }: ControllerContext,
-  host: HostView,
+  hostName: string,
   signal: AbortSignal,
 ): Promise<void> {
+  const host = world.hosts.get(hostName);
+  if (host === undefined) return;
   const counts = countHost(host);
   const isSame =
     counts.interfaceCount === host.counts.interfaceCount &&
