@@ -81,6 +81,24 @@ test('records that the original damaged: the pods are right, and what contradict
   ]);
 });
 
+test('a record beyond the addresses that are ever given is reported, and keeps nobody waiting', async () => {
+  const far = { pod: 'far', namespace: 'default', index: 65_536, address: '172.17.0.0' };
+  const old = poolObject({
+    name: 'net-172.16.0.0-12',
+    podCIDR: '172.16.0.0/12',
+    interfaceName: 'eth1',
+    allocations: [],
+  });
+  const near = { pod: 'near', namespace: 'default', index: 65_535, address: '172.16.255.255' };
+  const pool = { ...old, spec: { ...old.spec, allocations: [far, near] } };
+  const pods = [podObject('far'), podObject('near')];
+  await using h = await startHarness({ objects: [...scene(pods), pool] });
+  expect(h.daemon.parts.journal.list().map(({ podName }) => podName)).toEqual(['near']);
+  expect(h.daemon.parts.keeper.conflicts).toMatchObject([
+    { pod: 'default/far', address: '172.17.0.0' },
+  ]);
+});
+
 test('a record of a pod that is gone gives way to the pod that has the address', async () => {
   const pods = [statedPod('here', ['192.168.0.1'])];
   await using h = await startHarness({ objects: scene(pods, [['gone', 1]]) });

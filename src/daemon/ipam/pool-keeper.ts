@@ -2,9 +2,9 @@
 // published object was looked at once, so that what other programs, or a journal that was lost,
 // gave from it is held here too.
 import type { Core } from '../../../core-wasm/index.ts';
-import { parseAddress } from '../../shared/model/ip/address.ts';
+import { type IpAddress, parseAddress } from '../../shared/model/ip/address.ts';
 import { containsAddress } from '../../shared/model/ip/cidr.ts';
-import type { IpPoolSpec } from '../../shared/model/objects/ip-pool.ts';
+import { type IpPoolSpec, POOL_INDEX_END } from '../../shared/model/objects/ip-pool.ts';
 import type { KubeClient } from '../../shared/platform/kube/client.ts';
 import { IP_POOLS } from '../../shared/platform/kube/resource.ts';
 import type { Logger } from '../../shared/platform/log.ts';
@@ -243,8 +243,7 @@ export class PoolKeeper {
     return claims.flatMap((claim) => {
       const { pod, namespace, address: text } = claim;
       const address = parseAddress(text);
-      const isInside = address !== undefined && containsAddress(plan.podCidr, address);
-      const reason = isInside ? (held.has(text) ? 'recorded twice' : undefined) : 'not in the pool';
+      const reason = held.has(text) ? 'recorded twice' : whyNoIndex(plan, address);
       if (address === undefined || reason !== undefined) {
         this.#addConflict(plan.name, claim, reason ?? 'no address');
         return [];
@@ -278,6 +277,14 @@ export class PoolKeeper {
       await this.#ports.journal.putPlan({ kind: 'pool', name: plan.name, body });
     }
   }
+}
+
+/** Why an address has no place in the pool, or undefined if it has. */
+function whyNoIndex({ podCidr }: PoolPlan, address: IpAddress | undefined): string | undefined {
+  if (address === undefined) return 'no address';
+  if (!containsAddress(podCidr, address)) return 'not in the pool';
+  // Nobody is given it by us, so nobody gets it twice.
+  return address.value - podCidr.base < POOL_INDEX_END ? undefined : 'beyond what a pool can give';
 }
 
 /** Its name says that it is the same block. */
