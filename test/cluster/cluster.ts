@@ -22,6 +22,7 @@ import { installPackages, missingPackages } from './packages.ts';
 import { buildPeers, type Peers, recordPeers } from './peers.ts';
 import {
   buildMetaPlugin,
+  checkMultus,
   installPodNetwork,
   multusProgram,
   podNetworkObjects,
@@ -33,6 +34,7 @@ import { TEST_IMAGES, writeTestImages } from './test-images.ts';
 export type Report = (message: string) => void;
 
 const SHAPE_FILE = join(STATE, 'shape.json');
+const KEPT_FILE = join(STATE, 'kept');
 
 /** Why this machine cannot run a cluster; undefined if it can. */
 export function whyNoCluster(): string | undefined {
@@ -52,7 +54,8 @@ export function whyNoCluster(): string | undefined {
 
 /**
  * Starts a cluster and returns when all its nodes are ready. On any failure everything is removed
- * again.
+ * again. Only for who has the turn: what runs already and is not to be kept was left by a process
+ * that was killed, and is removed.
  */
 export async function clusterUp(
   shape: ClusterShape,
@@ -60,8 +63,12 @@ export async function clusterUp(
 ): Promise<void> {
   const reason = whyNoCluster();
   if (reason !== undefined) throw new Error(`this machine cannot run the cluster: it ${reason}`);
+  await checkMultus();
   const running = runningMachines();
-  if (running.length > 0) throw new Error(`a cluster is up already (${running.join(', ')})`);
+  if (running.length > 0 && existsSync(KEPT_FILE)) {
+    const hint = '`make cluster-down` ends it';
+    throw new Error(`a cluster is up already (${running.join(', ')}); ${hint}`);
+  }
   await installPackages(report);
   const peers = await buildPeers();
   await clusterDown(); // left-overs of a crash
@@ -74,6 +81,28 @@ export async function clusterUp(
     await clusterDown();
     throw error;
   }
+}
+
+/** Lets the cluster that is up outlive this process. */
+export function keepCluster(): void {
+  writeFileSync(KEPT_FILE, '');
+}
+
+/** From now on ^C ends this process only after everything that is not to be kept is removed. */
+export function downWhenInterrupted(): void {
+  const stop = (): void => {
+    console.error('interrupted: removing the cluster');
+    const removed = existsSync(KEPT_FILE) ? Promise.resolve() : clusterDown();
+    removed.then(
+      () => process.exit(130),
+      (error: unknown) => {
+        console.error(error);
+        process.exit(1);
+      },
+    );
+  };
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
 }
 
 /** Ends everything that belongs to a cluster and removes all it wrote. Safe to call at any time. */
@@ -103,7 +132,8 @@ export async function leftovers(): Promise<string[]> {
 
 /** The shape of the cluster that is up; throws if none is. */
 export function currentShape(): ClusterShape {
-  if (!existsSync(SHAPE_FILE)) throw new Error('no cluster is up; start one with `up`');
+  if (!existsSync(SHAPE_FILE))
+    throw new Error('no cluster is up; start one with `make cluster-up`');
   const shape: unknown = JSON.parse(readFileSync(SHAPE_FILE, 'utf8'));
   return { nodes: Number(at(shape, 'nodes')), rails: Number(at(shape, 'rails')) };
 }
@@ -144,12 +174,14 @@ async function bringUp(shape: ClusterShape, o: { peers: Peers; report: Report })
     await startNode(name, { peers, shape });
   }
   report('machines started');
-  const imports = names.map(async (name) => {
+  const importing = names.map(async (name) => {
     for (const file of TEST_IMAGES) await loadImage(name, file, peers);
   });
+  const imports = Promise.all(importing);
+  imports.catch(() => undefined); // one that fails before the API server is ready is seen below
   await waitForApi();
   report('API server ready');
-  await Promise.all([...imports, applyObjects(peers, podNetworkObjects())]);
+  await Promise.all([imports, applyObjects(peers, podNetworkObjects())]);
   await waitForNodes(names);
   report(`${names.length} nodes ready`);
 }

@@ -1,5 +1,6 @@
 // A real Kubernetes cluster on this machine, for tests and for developers:
 //   bun test/cluster/main.ts up [--nodes=2] [--rails=8] | down | status | shell
+//     (--has-turn: the caller has the turn, see turn.ts)
 //   bun test/cluster/main.ts exec MACHINE COMMAND...           MACHINE: n1, n2, … or control-plane
 //   bun test/cluster/main.ts node stop|start|reboot MACHINE    a power cut, and back
 //   bun test/cluster/main.ts restart|stop|start MACHINE SERVICE
@@ -7,7 +8,15 @@
 
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { clusterDown, clusterUp, currentShape, leftovers, waitForNodes } from './cluster.ts';
+import {
+  clusterDown,
+  clusterUp,
+  currentShape,
+  downWhenInterrupted,
+  keepCluster,
+  leftovers,
+  waitForNodes,
+} from './cluster.ts';
 import {
   enterArguments,
   machineEnvironment,
@@ -19,6 +28,7 @@ import {
 import { loadImage, startNode, stopNode } from './node.ts';
 import { findPeers } from './peers.ts';
 import { ADMIN_KUBECONFIG, nodeName } from './settings.ts';
+import { takeTurn } from './turn.ts';
 
 type Command = (words: string[]) => Promise<number>;
 
@@ -37,28 +47,22 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 
 async function up(words: string[]): Promise<number> {
   const number = { type: 'string' } as const;
-  const { values } = parseArgs({ args: words, options: { nodes: number, rails: number } });
+  const flag = { type: 'boolean' } as const;
+  const options = { nodes: number, rails: number, 'has-turn': flag };
+  const { values } = parseArgs({ args: words, options });
   const shape = { nodes: Number(values.nodes ?? 2), rails: Number(values.rails ?? 8) };
   if (!(shape.nodes >= 1 && shape.nodes <= 9 && shape.rails >= 0 && shape.rails <= 16)) {
     console.error('--nodes is 1 to 9, --rails is 0 to 16');
     return 2;
   }
+  const onWait = (): void => console.log('waiting: tests, a benchmark or another `up` have it');
+  using _turn = values['has-turn'] === true ? undefined : await takeTurn({ onWait });
+  downWhenInterrupted();
   const begin = performance.now();
-  const stop = (): void => {
-    console.error('interrupted: removing what is there');
-    clusterDown().then(
-      () => process.exit(130),
-      (error: unknown) => {
-        console.error(error);
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
   await clusterUp(shape, (message) => {
     console.log(`${((performance.now() - begin) / 1000).toFixed(1).padStart(6)} s  ${message}`);
   });
+  keepCluster();
   console.log(`export KUBECONFIG=${ADMIN_KUBECONFIG}`);
   return 0;
 }
@@ -67,6 +71,7 @@ async function down(): Promise<number> {
   await clusterDown();
   const left = await leftovers();
   for (const line of left) console.error(`still there: ${line}`);
+  if (left.length === 0) console.log('down, and nothing is left of it');
   return left.length === 0 ? 0 : 1;
 }
 

@@ -4,7 +4,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { kubeconfigOf } from './api.ts';
-import { run } from './command.ts';
+import { attempt, run } from './command.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { writeFile } from './machine.ts';
 import { installPlugin } from './node.ts';
@@ -20,6 +20,17 @@ const META_PLUGIN = join(STATE, 'programs/test-meta');
 export function multusProgram(): string | undefined {
   const path = process.env.MULTUS_BIN;
   return path === undefined || path === '' ? undefined : path;
+}
+
+/** Throws if MULTUS_BIN names something else than a Multus; nothing would work, and late. */
+export async function checkMultus(): Promise<void> {
+  const path = multusProgram();
+  if (path === undefined) return;
+  if (Bun.which(path) !== path) throw new Error(`MULTUS_BIN is ${path}, which is no executable`);
+  const { stdout, stderr } = await attempt([path, '--version'], { timeoutMs: 10_000 });
+  if (/^multus\b(?!-shim)/im.test(stdout + stderr)) return;
+  const said = `${stdout}${stderr}`.trim().slice(0, 200);
+  throw new Error(`MULTUS_BIN is ${path}, which is no Multus; its --version says: ${said}`);
 }
 
 /** Why the suites do not run through a real Multus; undefined if they do. */

@@ -35,15 +35,15 @@ export async function loadProduct(
   await buildPrograms(['multi-nic', 'multi-nicd', 'multi-nic-controller']);
   const peers = await findPeers();
   const written: WrittenImage[] = [];
+  // Under their own tag they are those of `make images`, packed once.
+  const where = o.tag === undefined ? {} : { tag: o.tag, output: join(STATE, 'images') };
   for (const image of o.images ?? PRODUCT_IMAGES) {
-    const tag = o.tag === undefined ? {} : { tag: o.tag };
-    const { file, ...rest } = await writeProductImage(image, {
-      ...tag,
-      output: join(STATE, 'images'),
-    });
-    await Promise.all(nodeNames().map((node) => loadImage(node, file, peers)));
-    written.push({ file, ...rest });
+    written.push(await writeProductImage(image, where));
   }
+  const imports = nodeNames().map(async (node) => {
+    for (const { file } of written) await loadImage(node, file, peers);
+  });
+  await Promise.all(imports);
   return written;
 }
 
@@ -64,6 +64,11 @@ export async function kubectl(argv: readonly string[], stdin?: string): Promise<
  */
 export async function installProduct(o: { timeoutMs: number }): Promise<void> {
   await kubectl(['apply', '-f', MANIFESTS]);
+  await waitForInstalled(o);
+}
+
+/** The rest of `installProduct`, for who applied the manifests. */
+export async function waitForInstalled(o: { timeoutMs: number }): Promise<void> {
   const config = `${GROUP}/configs/multi-nicd`;
   const made = async (): Promise<unknown> => readApi(adminAccess(), config);
   const current = await waitFor('the Config', made, { timeoutMs: o.timeoutMs, everyMs: 100 });

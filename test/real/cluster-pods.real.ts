@@ -2,6 +2,7 @@
 // pods that come and go, uninstalled. After every step journals, IPPools, links and pods are
 // compared.
 import { afterEach, describe, expect, test } from 'bun:test';
+import { join } from 'node:path';
 import { at, callApi, listAt, readApi } from '../cluster/api.ts';
 import { adminAccess, whyNoCluster } from '../cluster/cluster.ts';
 import { waitFor } from '../cluster/command.ts';
@@ -19,31 +20,36 @@ import {
   waitReady,
 } from '../cluster/pods.ts';
 import {
-  createNetwork,
-  installProduct,
   kubectl,
   loadProduct,
   MANIFESTS,
   networkObject,
   nodeNames,
+  PRODUCT_NAMESPACE,
   readPools,
   waitForDefinition,
+  waitForInstalled,
   waitForPools,
 } from '../cluster/product.ts';
 import { railNetwork } from '../cluster/settings.ts';
 import { useCluster } from '../cluster/suite.ts';
+import { Transcript } from '../cluster/transcript.ts';
 import { requirement } from '../helpers/requirement.ts';
 
 const NICS = 8;
 const NETWORK = 'cluster-net';
 const SUBNET = '10.64.0.0/12';
 const PODS_PER_NODE = 20;
+/** What the README shows of an installation. */
+const TRANSCRIPT = join(import.meta.dir, '../../build/transcript.txt');
 
 // With MULTUS_BIN all of this runs through that executable instead of the test's meta-plugin.
 requirement('cluster pods through a real Multus', whyNoMultus());
 
 if (requirement('cluster pods', whyNoCluster())) {
   describe('product on a cluster', () => {
+    const shell = new Transcript();
+
     useCluster({ nodes: 2, rails: NICS }, async () => {
       await loadProduct();
     });
@@ -53,7 +59,8 @@ if (requirement('cluster pods', whyNoCluster())) {
     });
 
     test('one kubectl apply installs all of it', async () => {
-      await installProduct({ timeoutMs: 120_000 });
+      await shell.type('kubectl apply -f deploy/', { linesMax: 2 });
+      await waitForInstalled({ timeoutMs: 120_000 });
       const hosts = listAt(
         await readApi(adminAccess(), '/apis/multinic.fms.io/v1/hostinterfaces'),
         'items',
@@ -64,6 +71,8 @@ if (requirement('cluster pods', whyNoCluster())) {
         const rails = Array.from({ length: NICS }, (_, rail) => railNetwork(rail).v4);
         expect(nets).toEqual(expect.arrayContaining(rails));
       }
+      const pods = await shell.type(`kubectl -n ${PRODUCT_NAMESPACE} get pods`);
+      expect(pods.match(/ 1\/1 +Running +0 /g)).toHaveLength(2 + nodeNames().length);
     });
 
     test('applying it again changes nothing', async () => {
@@ -73,8 +82,10 @@ if (requirement('cluster pods', whyNoCluster())) {
 
     test('a network becomes definitions in namespaces and a pool per NIC and node', async () => {
       await kubectl(['create', 'namespace', 'team']);
-      await createNetwork(networkObject({ name: NETWORK, nics: NICS, subnet: SUBNET }));
-      await waitForDefinition(NETWORK, 'team');
+      const network = networkObject({ name: NETWORK, nics: NICS, subnet: SUBNET });
+      await shell.writeFile('network.yaml', network);
+      await shell.type('kubectl apply -f network.yaml');
+      for (const namespace of ['default', 'team']) await waitForDefinition(NETWORK, namespace);
       await waitForPools(NETWORK, { nics: NICS });
       const pools = await readPools();
       const blocks = pools.map((pool) => at(pool, 'spec', 'podCIDR'));
@@ -93,6 +104,25 @@ if (requirement('cluster pods', whyNoCluster())) {
       }
       expect(await pingAll(pods)).toBe(2 * NICS);
       await waitForConsistency({ attachments: 2 });
+    });
+
+    test('a few commands show whether it works', async () => {
+      // Counts are written some seconds after the allocations.
+      const counted = async (): Promise<boolean> =>
+        (await readPools()).every((pool) => at(pool, 'status', 'occupied') === 1);
+      await waitFor('counts in the pools', counted, { timeoutMs: 30_000, everyMs: 200 });
+      const networks = await shell.type('kubectl get multinicnetworks');
+      expect(networks).toMatch(/^cluster-net .* Success .* 2 +\S+$/m);
+      expect(await shell.type('kubectl get hostinterfaces')).toMatch(/^n1 +8 +1 /m);
+      await shell.type('kubectl get cidrs');
+      const pools = await shell.type('kubectl get ippools', { linesMax: 4 });
+      expect(pools.match(/ 1 +4093 /g)).toHaveLength(NICS * nodeNames().length);
+      await shell.type('kubectl get pods');
+      const addresses = "kubectl exec a -- ip -4 -o address | awk '{print $2, $4}'";
+      expect(await shell.type(addresses)).toContain(`\nnet1-${NICS - 1} 10.71.`);
+      const [there] = networksOf((await listPods('pair')).at(-1)).at(-1)?.ips ?? [];
+      await shell.type(`kubectl exec a -- ping -c 3 -q -I net1-${NICS - 1} ${there}`);
+      await Bun.write(TRANSCRIPT, shell.toString());
     });
 
     test('deleted pods leave nothing behind', async () => {

@@ -179,7 +179,7 @@ if (requirement('cluster', whyNoCluster())) {
 
     const start = async (): Promise<Bun.Subprocess<'ignore', 'pipe', 'pipe'>> => {
       const main = join(import.meta.dir, '../cluster/main.ts');
-      const child = Bun.spawn([process.execPath, main, 'up', '--rails=2'], {
+      const child = Bun.spawn([process.execPath, main, 'up', '--rails=2', '--has-turn'], {
         stdin: 'ignore',
         stdout: 'pipe',
         stderr: 'pipe',
