@@ -25,6 +25,7 @@ import { jobForKernelEvent, jobsForClusterChange, Upkeep } from './upkeep.ts';
  */
 const FIRST_ID_EPOCH_MS = Date.UTC(2025, 0, 1);
 const RETRY_MS = 1_000;
+const WAITING = 'waiting for the API server';
 /** From a change of a pool to its publishing. */
 const POOL_DELAY_MS = 200;
 
@@ -79,7 +80,7 @@ export class Daemon {
     this.#upkeep = new Upkeep({ jobs, clock, log, poolDelayMs });
     this.#service = new CniService({
       ports,
-      readiness: () => this.#readiness,
+      readiness: () => this.#explainReadiness(),
       metrics: createServiceMetrics(this.#metrics),
       onRefused: (refusal) => this.#onRefused(refusal),
     });
@@ -158,7 +159,7 @@ export class Daemon {
   async #listen(): Promise<void> {
     const { options } = this.#parts;
     const { settings, log, client, clock } = options;
-    const readiness = (): Readiness => this.#readiness;
+    const readiness = (): Readiness => this.#explainReadiness();
     const sources: AppSources = {
       views: {
         ...this.#parts,
@@ -226,7 +227,7 @@ export class Daemon {
   /** The API server's word if it comes soon, else the saved plan, else for as long as it takes. */
   async #waitForCluster(): Promise<void> {
     const { view, options } = this.#parts;
-    this.#setReason('waiting for the API server');
+    this.#setReason(WAITING);
     const synced = view.synced().then(() => this.#onSynced());
     if (!view.isKnown) {
       await synced;
@@ -301,6 +302,13 @@ export class Daemon {
         await clock.sleep(RETRY_MS, this.#stop.signal);
       }
     }
+  }
+
+  /** While it waits, which lists it waits for: one that is refused keeps it waiting for ever. */
+  #explainReadiness(): Readiness {
+    const { view } = this.#parts;
+    if (this.#readiness.reason !== WAITING || view.isLive) return this.#readiness;
+    return { ...this.#readiness, reason: `${WAITING} to list ${view.unlisted.join(', ')}` };
   }
 
   #setReason(reason: string): void {

@@ -33,6 +33,20 @@ describe('without an API server', () => {
     await api.close();
   });
 
+  test('a list that is refused is named while the start waits for it', async () => {
+    const api = await startCluster([networkObject(), hostObject({ name: NODE, hostIndex: 0 })]);
+    const match = { plural: 'deviceclasses' };
+    const refusal = api.faults.add({ action: 'status', code: 403, reason: 'Forbidden', match });
+    await using h = await startHarness({ api, isReady: false });
+    await eventually('named', async () => {
+      const text = await (await fetch(`${h.url}/readyz`)).text();
+      return text.includes('waiting for the API server to list deviceclasses"');
+    });
+    refusal[Symbol.dispose]();
+    await h.daemon.ready;
+    await api.close();
+  });
+
   test('a node that never knew a plan refuses ADD as transient and still takes DEL', async () => {
     const api = await startCluster([networkObject(), hostObject({ name: NODE, hostIndex: 0 })]);
     await api.stop();

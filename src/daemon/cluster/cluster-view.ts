@@ -119,6 +119,18 @@ export class ClusterView {
     );
   }
 
+  /** What was not listed yet, in the words of the API. */
+  get unlisted(): string[] {
+    const collections = {
+      multinicnetworks: this.#networks,
+      hostinterfaces: this.#hosts,
+      ippools: this.#pools,
+      deviceclasses: this.#classes,
+      pods: this.#pods,
+    };
+    return Object.entries(collections).flatMap(([name, { isSynced }]) => (isSynced ? [] : name));
+  }
+
   /** Live, or saved from before. */
   get isKnown(): boolean {
     return this.isLive || this.#saved.self !== undefined;
