@@ -1,6 +1,7 @@
 // Keeps the pools of this node what the cluster's plan says. A pool gives addresses only after its
 // published object was looked at once, so that what other programs, or a journal that was lost,
 // gave from it is held here too.
+import { isDeepStrictEqual } from 'node:util';
 import type { Core } from '../../../core-wasm/index.ts';
 import { type IpAddress, parseAddress } from '../../shared/model/ip/address.ts';
 import { containsAddress } from '../../shared/model/ip/cidr.ts';
@@ -170,6 +171,8 @@ export class PoolKeeper {
 
   #addConflict(pool: string, { namespace, pod, address }: Claim, reason: string): void {
     const conflict = { pool, address, pod: `${namespace}/${pod}`, reason };
+    // A plan that fails is made again, and finds the same.
+    if (this.#conflicts.some((one) => isDeepStrictEqual(one, conflict))) return;
     this.#conflicts.push(conflict);
     this.#ports.log.error('allocation not taken over', { ...conflict });
   }
