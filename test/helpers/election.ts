@@ -9,7 +9,6 @@ import { KubeError } from '../../src/shared/platform/kube/errors.ts';
 import { type LeaderResult, runAsLeader } from '../../src/shared/platform/kube/leader.ts';
 import { LEASES } from '../../src/shared/platform/kube/resource.ts';
 import { createLogger } from '../../src/shared/platform/log.ts';
-import { eventually } from './eventually.ts';
 import { createFakeClock, type FakeClock, settle } from './fake-clock.ts';
 
 export const NAMESPACE = 'default';
@@ -42,7 +41,7 @@ export class Election {
   readonly lines: string[] = [];
   /** Set when two lead at a time. */
   overlap: string | undefined;
-  #inFlight = 0;
+  readonly #requests = new Set<Promise<unknown>>();
   readonly #server: string;
 
   constructor(server: string) {
@@ -114,8 +113,10 @@ export class Election {
   /** Until no request is on its way. */
   async quiet(): Promise<void> {
     await settle();
-    await eventually('all requests are answered', () => this.#inFlight === 0);
-    await settle();
+    while (this.#requests.size > 0) {
+      await Promise.allSettled(this.#requests);
+      await settle();
+    }
   }
 
   async lease() {
@@ -144,13 +145,14 @@ export class Election {
       const { line, isDead } = owner();
       if (isDead || line === 'hung') return await hang(o?.signal);
       if (line === 'down') throw broken();
-      this.#inFlight += 1;
+      const request = send();
+      this.#requests.add(request);
       try {
-        const answer = await send();
+        const answer = await request;
         if (line === 'answers lost') throw broken();
         return answer;
       } finally {
-        this.#inFlight -= 1;
+        this.#requests.delete(request);
       }
     };
     // The real timers of the client must not end a request before the fake clock does.

@@ -290,4 +290,4 @@ test(`never two leaders under random failures, and one in the end (seed ${seed})
   await election.pass(LEASE_MS * 3, 1_000);
   expect(election.candidates.filter((one) => one.leads).length).toBe(1);
   await election.close();
-}, 30_000);
+});
