@@ -153,9 +153,11 @@ describe('pools that are there already', () => {
       for (const container of ['a', 'b']) {
         before.push(...addressesIn(await send(h.socket, cniRequest('ADD', { container }))));
       }
-      await eventually('published', () => {
-        return published(h, 'net-192.168.192.0-24')?.spec.allocations.length === 2;
-      });
+      await eventually('published', () =>
+        ['0', '64', '128', '192'].every((part) => {
+          return published(h, `net-192.168.${part}.0-24`)?.spec.allocations.length === 2;
+        }),
+      );
     }
     await using h = await startHarness({ api, hostNet });
     const after = addressesIn(await send(h.socket, cniRequest('ADD', { container: 'c' })));

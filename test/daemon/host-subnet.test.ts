@@ -56,7 +56,8 @@ test('a start without the API server still knows the addresses of the hosts', as
   const api = await startCluster([network, ...[0, 1, 2].map(host)]);
   const hostNet = createFakeHost(1);
   const first = await startHarness({ api, hostNet });
-  await eventually('saved', () => first.daemon.parts.journal.plans('network').size === 1);
+  const { journal } = first.daemon.parts;
+  await eventually('saved, the host last', () => journal.plans('host').size === 1);
   await first.daemon.stop();
   await api.stop();
   const second = await startHarness({ api, hostNet, directory: first.directory });

@@ -79,7 +79,7 @@ describe('the report of routes', () => {
     const { written } = routesReporter;
     await putHost(h.client, hostObject({ name: 'p2', hostIndex: 2 }));
     await eventually('routes to p2', () => routes.report.installed === 8);
-    await routesReporter.report(AbortSignal.timeout(5_000));
+    await routesReporter.report(AbortSignal.timeout(60_000));
     expect(routesReporter.written).toBe(written);
   });
 
@@ -115,7 +115,7 @@ describe('the report of routes', () => {
     const objects = [networkObject(), ...world().slice(1)];
     await using h = await startHarness({ objects });
     await eventually('compared', () => h.daemon.parts.routes.isDone);
-    await h.daemon.parts.routesReporter.report(AbortSignal.timeout(5_000));
+    await h.daemon.parts.routesReporter.report(AbortSignal.timeout(60_000));
     expect((await statusOf(h.client))?.conditions).toBeUndefined();
     await h.client.create(MULTI_NIC_NETWORKS, networkObject({ name: 'routed', ...L3 }));
     await reported(h, 'True');

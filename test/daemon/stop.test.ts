@@ -7,7 +7,7 @@ import { cniRequest, createFakeHost, type Harness, send, startHarness } from './
 
 setDefaultTimeout(120_000);
 /** Far below the grace period of a pod, after which it is killed. */
-const STOP_MS_MAX = 4_000;
+const STOP_MS_MAX = 9_000;
 
 const HALF =
   'POST /select HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' +
