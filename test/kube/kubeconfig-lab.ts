@@ -22,7 +22,7 @@ async function listWith(path: string): Promise<number> {
   const target = await loadApiTarget({ kubeconfigPath: path, env: {} });
   const clock = { ...systemClock, sleep: async () => undefined };
   const client = createKubeClient(target, { clock });
-  return (await client.list(NODES, { timeoutMs: 2_000 })).items.length;
+  return (await client.list(NODES, { timeoutMs: 20_000 })).items.length;
 }
 
 interface KubeconfigLab extends AsyncDisposable {

@@ -243,14 +243,14 @@ describe('failures', () => {
       await connect().client.create(CONFIG_MAPS, { metadata, data });
     }
     const labelSelector = `label=${label}`;
-    const listWith = async (o: KubeClientOptions, timeoutMs = 5_000): Promise<unknown[]> => {
+    const listWith = async (o: KubeClientOptions, timeoutMs = 20_000): Promise<unknown[]> => {
       const { items } = await connect(o).client.list(CONFIG_MAPS, { labelSelector, timeoutMs });
       return items.map(({ metadata }) => metadata?.name);
     };
     expect(await listWith({ bodyBytesMax: 5_000 })).toEqual(names);
     const isLarge = ({ query }: ApiRequest): boolean => Number(query.get('limit')) > 8;
     using slow = server.faults.add({ action: 'hang', match: isLarge });
-    expect(await listWith({}, 50)).toEqual(names);
+    expect(await listWith({}, 400)).toEqual(names);
     expect(slow.hits).toBe(2); // 500 and 63
   });
 
