@@ -149,8 +149,9 @@ export class Daemon {
   /** Stops taking requests, finishes those under way, and closes the journal. */
   async stop(): Promise<void> {
     this.#readiness = { isRecovered: false, isReady: false, reason: 'stopping' };
-    await Promise.all(this.#listeners.map((listener) => listener.stop()));
-    await this.#parts.lock.idle();
+    const { lock } = this.#parts;
+    await Promise.all(this.#listeners.map((listener) => listener.stop(lock.idle())));
+    await lock.idle();
     this.#stop.abort(new Error('the daemon stops'));
     await Promise.allSettled(this.#ended);
     this.#parts.journal[Symbol.dispose]();

@@ -11,10 +11,11 @@ export interface Listener {
   /** Where it can be reached, for logs and tests. */
   readonly address: string;
   /**
-   * Refuses new connections at once and resolves when requests under way are answered, or after a
-   * while: a connection that somebody holds must not delay the next daemon of the node.
+   * Refuses new connections at once and resolves when requests under way are answered, or a while
+   * after `work` has ended: a connection that somebody holds must not delay the next daemon of the
+   * node.
    */
-  stop(): Promise<void>;
+  stop(work?: Promise<unknown>): Promise<void>;
 }
 
 const PROBE_MS = 1_000;
@@ -22,7 +23,7 @@ const PROBE_MS = 1_000;
 const NO_IDLE_TIMEOUT = { idleTimeout: 0 };
 /** Everybody can open connections to the TCP port: one on which nothing happens is closed. */
 const TCP_IDLE_S = 30;
-/** For last answers; what the daemon was asked to do is finished whatever becomes of them. */
+/** For the last answers, after what was asked for is done. */
 const LAST_ANSWERS_MS = 2_000;
 /** Above the limit of the apps, which answer with a problem document. */
 const BODY_BYTES_MAX = 2 * CNI_REQUEST_BYTES_MAX;
@@ -43,13 +44,14 @@ export async function serveSocket(path: string, app: Hono<AppEnv>): Promise<List
   Object.assign(options, NO_IDLE_TIMEOUT);
   const server = Bun.serve(options);
   chmodSync(path, 0o600);
-  return { address: path, stop: () => stopServer(server) };
+  return { address: path, stop: (work) => stopServer(server, work) };
 }
 
 /** Listens on TCP. DomainError 'conflict' if the address cannot be had. */
 export function serveTcp(o: { hostname: string; port: number }, app: Hono<AppEnv>): Listener {
   const server = listenTcp(o, app);
-  return { address: `${server.hostname}:${server.port}`, stop: () => stopServer(server) };
+  const address = `${server.hostname}:${server.port}`;
+  return { address, stop: (work) => stopServer(server, work) };
 }
 
 function listenTcp({ hostname, port }: { hostname: string; port: number }, app: Hono<AppEnv>) {
@@ -66,9 +68,14 @@ function listenTcp({ hostname, port }: { hostname: string; port: number }, app: 
   }
 }
 
-async function stopServer(server: ReturnType<typeof Bun.serve>): Promise<void> {
+async function stopServer(
+  server: ReturnType<typeof Bun.serve>,
+  work: Promise<unknown> = Promise.resolve(),
+): Promise<void> {
+  const stopped = server.stop(); // ended by the cut as well
+  await work;
   const cut = setTimeout(() => server.stop(true), LAST_ANSWERS_MS);
-  await server.stop(); // ended by the cut as well
+  await stopped;
   clearTimeout(cut);
 }
 
