@@ -8,7 +8,7 @@ import { hostObject, networkObject } from './cluster.ts';
 import { type Answer, send } from './harness.ts';
 
 const ROOT = join(import.meta.dir, '../..');
-const START_MS_MAX = 30_000;
+const START_MS_MAX = 120_000;
 
 /** What a test may say about its node. */
 export interface RealNodeOptions {
@@ -79,9 +79,11 @@ export class RealNode implements AsyncDisposable {
         if (text.includes('"msg":"ready"')) isReady.resolve();
       }
     };
-    read().catch((error: unknown) => isReady.reject(error));
+    const whole = read();
+    whole.catch((error: unknown) => isReady.reject(error));
     const timer = setTimeout(() => child.kill('SIGKILL'), START_MS_MAX);
-    await Promise.race([isReady.promise, child.exited]);
+    // One that has ended is not done before its last words are read.
+    await Promise.race([isReady.promise, Promise.all([child.exited, whole])]);
     clearTimeout(timer);
     if (process.env.TEST_LOG !== undefined) child.exited.finally(() => console.error(text));
     return { child, log: () => text };

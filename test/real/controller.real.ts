@@ -80,13 +80,9 @@ function describeRights(cluster: RealCluster): void {
       return (await lab.client.get(kinds.HOST_INTERFACES, { name: 'node-1' })) === undefined;
     });
     await lab.client.delete(kinds.MULTI_NIC_NETWORKS, { name: 'net' });
-    await eventually(
-      'the network is gone',
-      async () => {
-        return (await lab.client.get(kinds.MULTI_NIC_NETWORKS, { name: 'net' })) === undefined;
-      },
-      20_000,
-    );
+    await eventually('the network is gone', async () => {
+      return (await lab.client.get(kinds.MULTI_NIC_NETWORKS, { name: 'net' })) === undefined;
+    });
     expect(lab.log.filter((line) => /forbidden|"level":"error"/.test(line))).toEqual([]);
   });
 
@@ -140,7 +136,7 @@ function describeRights(cluster: RealCluster): void {
           (error: unknown) => /may not write an object of node-1/.test(String(error)),
         );
       },
-      30_000,
+      60_000,
     );
     await daemon.create(kinds.HOST_INTERFACES, toHostInterface('node-0', [A]));
     await daemon.create(kinds.IP_POOLS, pool('net-own', 'node-0'));
@@ -333,7 +329,7 @@ function describeLife(cluster: RealCluster): void {
     const lease = { name: 'multi-nic-controller', namespace: NAMESPACE };
     const holder = async (): Promise<string | undefined> =>
       (await lab.client.get(kinds.LEASES, lease))?.spec?.holderIdentity || undefined;
-    const leader = await eventually('somebody leads', holder, 20_000);
+    const leader = await eventually('somebody leads', holder, 60_000);
     const second = start();
     try {
       await lab.addHost('node-0', A);
@@ -341,7 +337,7 @@ function describeLife(cluster: RealCluster): void {
       await lab.untilCondition('net', 'Ready', 'True');
       first.kill('SIGKILL');
       await lab.addHost('node-1', A);
-      await eventually('the other leads', async () => (await holder()) !== leader, 40_000);
+      await eventually('the other leads', async () => (await holder()) !== leader, 90_000);
       expect(await lab.untilIndices('node-1', 'net', 1)).toEqual({ [A]: 1 });
     } finally {
       first.kill('SIGKILL');
