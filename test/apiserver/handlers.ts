@@ -116,8 +116,11 @@ export class Handlers {
   #list(request: ApiRequest, kind: Kind): JsonObject {
     const { query } = request;
     const limit = Number(query.get('limit') ?? 0);
+    if (!Number.isInteger(limit)) throw status.badRequest('limit is not a number');
     const token = query.get('continue') ?? '';
-    const wanted = Number(query.get('resourceVersion') ?? 0);
+    const version = query.get('resourceVersion') || '0';
+    if (!status.isRevision(version)) throw status.invalidVersion(400, version);
+    const wanted = Number(version);
     if (wanted > this.#store.revision) throw status.tooLargeVersion(wanted, this.#store.revision);
     const list = token === '' ? this.#freshList(request, kind) : this.#continued(token);
     const pageEnd = limit > 0 ? list.start + limit : list.items.length;
@@ -128,7 +131,9 @@ export class Handlers {
       const { revision, items } = list;
       if (list.id === undefined) this.#store.keepSnapshot(id, { revision, items });
       more.continue = btoa(JSON.stringify({ id, start: pageEnd }));
-      more.remainingItemCount = left;
+      // How many more a selector will choose is not counted.
+      const isChosen = query.has('labelSelector') || query.has('fieldSelector');
+      if (!isChosen) more.remainingItemCount = left;
     }
     return {
       kind: `${kind.kind}List`,

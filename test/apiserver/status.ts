@@ -123,6 +123,16 @@ export function tooLargeVersion(wanted: number, current: number): ApiFailure {
   });
 }
 
+/** Whether a text is a version: the server numbers them, clients must not. */
+export function isRevision(text: string): boolean {
+  return /^\d{1,20}$/.test(text);
+}
+
+export function invalidVersion(code: 400 | 500, text: string): ApiFailure {
+  const message = `resourceVersion: Invalid value: "${text}": invalid syntax`;
+  return new ApiFailure({ code, reason: code === 400 ? 'BadRequest' : '', message });
+}
+
 export function methodNotAllowed(): ApiFailure {
   const message = 'the server does not allow this method on the requested resource';
   return new ApiFailure({ code: 405, reason: 'MethodNotAllowed', message, details: {} });

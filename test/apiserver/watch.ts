@@ -3,7 +3,7 @@
 import { type JsonObject, objectAt, textAt } from './json.ts';
 import { apiVersionOf, type Kind, storeKey } from './kinds.ts';
 import type { Predicate } from './selectors.ts';
-import { ApiFailure } from './status.ts';
+import { ApiFailure, invalidVersion, isRevision } from './status.ts';
 import type { Change, Store } from './store.ts';
 
 /** A reader that lets this much pile up is cut off, as by the real server. */
@@ -89,6 +89,7 @@ export class WatchHub {
         previous: undefined,
       }));
     }
+    if (!isRevision(resourceVersion)) throw invalidVersion(500, resourceVersion);
     try {
       return this.#store.changesAfter(store, Number(resourceVersion));
     } catch (error) {
@@ -188,7 +189,8 @@ class WatchConnection implements OpenWatch {
     if (!wasIn && !isIn) return;
     const type = isIn ? (wasIn ? 'MODIFIED' : 'ADDED') : 'DELETED';
     this.sent += 1;
-    this.#send(type, present(change.object, this.kind));
+    const object = isIn || change.previous === undefined ? change.object : asLeft(change);
+    this.#send(type, present(object, this.kind));
     this.#breakIfDue();
   }
 
@@ -208,6 +210,13 @@ class WatchConnection implements OpenWatch {
     this.#controller.enqueue(encoder.encode(`{"type":"${type}","object":${textOf(object)}}\n`));
     if ((this.#controller.desiredSize ?? 1) <= 0) this.close('reset');
   }
+}
+
+/** What leaves a selection is shown as it was in it, with the version of the change. */
+function asLeft({ type, object, previous = object }: Change): JsonObject {
+  if (type === 'DELETED') return object;
+  const { resourceVersion = '' } = objectAt(object, 'metadata');
+  return { ...previous, metadata: { ...objectAt(previous, 'metadata'), resourceVersion } };
 }
 
 const encoder = new TextEncoder();

@@ -128,6 +128,19 @@ export function describeWatches(bench: Bench): void {
         'ADDED',
         'DELETED',
       ]);
+      // It left the selection as it was in it, at the version at which it left.
+      const [, modified, left] = tape.events.filter(({ type }) => type !== 'BOOKMARK');
+      expect(left).toMatchObject({ object: { metadata: { labels: { watch: name } } } });
+      expect(left?.resourceVersion).not.toBe(modified?.resourceVersion);
+    });
+
+    test('from something that is no version fail', async () => {
+      await using tape = record(bench.client, maps, {
+        namespace: bench.namespace,
+        resourceVersion: 'x',
+      });
+      await eventually('the end', () => tape.error !== undefined);
+      expect(tape.error).toMatchObject({ kind: 'unavailable', status: 500 });
     });
 
     test('with a field selector follow one object', async () => {
