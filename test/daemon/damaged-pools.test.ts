@@ -1,5 +1,5 @@
 // A node with pools that the original damaged while their pods ran on: every address that a pod has
-// is held before the daemon gives one, as far as any record or any pod says so.
+// is held before the daemon gives one, if a record or a pod says so.
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -15,7 +15,7 @@ import type { ClusterView } from '../cluster/cluster-view.ts';
 import type { PeerPlans } from '../cluster/peer-plans.ts';
 import type { Inventory } from '../inventory/nic-inventory.ts';
 import { type Attachment, addressesOf } from '../journal/attachment.ts';
-import { type Claim, type ContestedClaim, keyOf, mergeClaims } from './claims.ts';
+import { type Claim, type ContestedClaim, keyOf, mergeClaims, podOf } from './claims.ts';
 import { type NetworkPools, planNetworkPools } from './plan-pools.ts';
 import { type PoolPlan, parsePublishedPlan, parseStoredPool, toStoredPool } from './pool-plan.ts';
 import type { PoolSet, WantedPool } from './pool-set.ts';
@@ -144,19 +144,22 @@ export class PoolKeeper {
 
   #findLost({ name, network }: PoolPlan, claims: readonly Claim[]): readonly Claim[] {
     const { journal, view, clock } = this.#ports;
-    const holders = new Map(
-      journal.held().flatMap((one) => (one.network === network ? [[one.address, one.pool]] : [])),
+    const pods = new Map(
+      journal
+        .allocationsOf(name)
+        .map(({ address, podNamespace, podName }) => [address, `${podNamespace}/${podName}`]),
     );
-    for (const { address, podNamespace, podName } of journal.allocationsOf(name)) {
-      holders.set(address, `${podNamespace}/${podName}`);
-    }
+    // In the ordinary case there are none, and nothing else of the journal is read.
+    const unknown = claims.filter((claim) => pods.get(keyOf(claim)) !== podOf(claim));
+    if (unknown.length === 0) return [];
+    const ofNetwork = (one: { network: string }): boolean => one.network === network;
+    const held = journal.held().filter(ofNetwork);
     const resting = journal
       .quarantined()
-      .filter((one) => one.network === network && one.untilMs > clock.now())
-      .map(({ address }) => address);
-    const { lost, contested } = findBeyondJournal(claims, {
-      holders,
-      resting: new Set(resting),
+      .filter((one) => ofNetwork(one) && one.untilMs > clock.now());
+    const { lost, contested } = findBeyondJournal(unknown, {
+      holders: new Map([...held.map((one) => [one.address, one.pool] as const), ...pods]),
+      resting: new Set(resting.map(({ address }) => address)),
       existsPod: (pod) => view.podUid(pod) !== undefined,
     });
     this.#addContested(name, contested);
