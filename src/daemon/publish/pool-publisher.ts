@@ -10,7 +10,7 @@ import {
   IP_POOL_FINALIZER,
   NETWORK_NAME_LABEL,
 } from '../../shared/model/names.ts';
-import type { IpPoolSpec, IpPoolStatus } from '../../shared/model/objects/ip-pool.ts';
+import type { IpPool, IpPoolSpec, IpPoolStatus } from '../../shared/model/objects/ip-pool.ts';
 import type { Clock } from '../../shared/platform/clock.ts';
 import type { KubeClient } from '../../shared/platform/kube/client.ts';
 import { IP_POOLS } from '../../shared/platform/kube/resource.ts';
@@ -50,6 +50,8 @@ export class PoolPublisher {
   readonly #ports: PublisherPorts;
   readonly #lastWriteMs = new Map<string, number>();
   readonly #lastStatusMs = new Map<string, number>();
+  /** What our last write made of an object, and the version of it that a watch had told by then. */
+  readonly #written = new Map<string, { heard: string | undefined; object: PublishedPool }>();
 
   constructor(ports: PublisherPorts) {
     this.#ports = ports;
@@ -63,7 +65,7 @@ export class PoolPublisher {
     if (record === undefined) return await this.#remove(name, signal);
     if (!keeper.isComplete(name)) return 'done';
     const wanted = this.#desired(record);
-    const object = view.publishedPools().get(name);
+    const object = this.#newest(name);
     if (object === undefined || !isPublished(object, wanted)) {
       const waitMs = this.#waitMs(this.#lastWriteMs.get(name), this.#ports.intervalMs);
       if (waitMs > 0) return { afterMs: waitMs };
@@ -71,6 +73,24 @@ export class PoolPublisher {
       if (!(await this.#write(name, wanted, object, signal))) return 'done';
     }
     return await this.#publishCounts(record, object, signal);
+  }
+
+  /**
+   * The object as a watch told it last, or as we wrote it since: after an outage of the API server
+   * watches come back later than writes succeed.
+   */
+  #newest(name: string): PublishedPool | undefined {
+    const heard = this.#ports.view.publishedPools().get(name);
+    const written = this.#written.get(name);
+    if (written !== undefined && written.heard === heard?.resourceVersion) return written.object;
+    this.#written.delete(name);
+    return heard;
+  }
+
+  async #noteWritten(name: string, write: () => Promise<IpPool>): Promise<void> {
+    const heard = this.#ports.view.publishedPools().get(name)?.resourceVersion;
+    const object = toPublishedPool(await write());
+    this.#written.set(name, { heard, object });
   }
 
   #waitMs(last: number | undefined, intervalMs: number): number {
@@ -95,7 +115,7 @@ export class PoolPublisher {
     if (waitMs > 0) return { afterMs: waitMs };
     this.#lastStatusMs.set(name, clock.monotonic());
     const patch = { type: 'merge', subresource: 'status', body: { status }, ...BY_US } as const;
-    await client.patch(IP_POOLS, { name }, patch, { signal });
+    await this.#noteWritten(name, () => client.patch(IP_POOLS, { name }, patch, { signal }));
     return 'done';
   }
 
@@ -135,14 +155,15 @@ export class PoolPublisher {
     const object = cached ?? (await this.#findUnlabelled(name, signal));
     if (object === undefined) {
       const created = { apiVersion: API_VERSION, kind: 'IPPool', metadata: { name, labels }, spec };
-      await client.create(IP_POOLS, created, { signal, ...BY_US });
+      await this.#noteWritten(name, () => client.create(IP_POOLS, created, { signal, ...BY_US }));
     } else if (object.spec.hostName !== spec.hostName) {
       return false;
     } else {
       const { resourceVersion } = object;
       const finalizers = object.finalizers.filter((finalizer) => finalizer !== IP_POOL_FINALIZER);
       const body = { metadata: { resourceVersion, labels, finalizers }, spec };
-      await client.patch(IP_POOLS, { name }, { type: 'merge', body, ...BY_US }, { signal });
+      const patch = { type: 'merge', body, ...BY_US } as const;
+      await this.#noteWritten(name, () => client.patch(IP_POOLS, { name }, patch, { signal }));
     }
     this.counts.written += 1;
     return true;
@@ -176,6 +197,7 @@ export class PoolPublisher {
     }
     this.#lastWriteMs.delete(name);
     this.#lastStatusMs.delete(name);
+    this.#written.delete(name);
     await keeper.forget(name);
     return 'done';
   }
