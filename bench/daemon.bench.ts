@@ -21,7 +21,11 @@ import { type BenchRow, printRows, summarise, timeRow } from './row.ts';
 
 const ROOT = join(import.meta.dir, '..');
 const NIC_COUNTS = [1, 2, 4, 8, 16];
-const ROUNDS = 40;
+/** Rounds of the daemon before it is the peer's turn, so that both see the same machine. */
+const BLOCK_ROUNDS = 10;
+const BLOCKS = 4;
+const ROUNDS = BLOCK_ROUNDS * BLOCKS;
+const WARM_ROUNDS = 5;
 const CLIENTS = 64;
 const ALLOCATIONS = 6_400;
 const PEER_ALLOCATIONS = 640;
@@ -48,6 +52,8 @@ export async function runDaemonBench(): Promise<BenchRow[]> {
   }
   return [...(await measureAttach()), ...rows, ...(await measureRestart()), await measureMemory()];
 }
+
+const VERBS = ['ADD', 'DEL'] as const;
 
 const nicsMax = Math.max(...NIC_COUNTS);
 
@@ -80,14 +86,17 @@ async function measureAttach(): Promise<BenchRow[]> {
       return taken;
     };
     const times = { add: [] as number[], del: [] as number[] };
+    const bare = { made: [] as number[], removed: [] as number[] };
     const logged = daemon.log().length;
-    for (let round = -5; round < ROUNDS; round += 1) {
-      const [add, del] = [await call('ADD'), await call('DEL')];
-      if (round < 0) continue;
-      times.add.push(add);
-      times.del.push(del);
+    for (let round = -WARM_ROUNDS; round < 0; round += 1) for (const c of VERBS) await call(c);
+    for (let round = 0; round < ROUNDS; round += 1) {
+      times.add.push(await call('ADD'));
+      times.del.push(await call('DEL'));
+      if ((round + 1) % BLOCK_ROUNDS > 0) continue;
+      const { made, removed } = runPeer(node, { peer, pod: pod.path, nics });
+      bare.made.push(...made);
+      bare.removed.push(...removed);
     }
-    const bare = runPeer(node, { peer, pod: pod.path, nics });
     const twice = 2 * summarise(bare.made).median;
     const of = nics === 1 ? '1 NIC' : `${nics} NICs`;
     rows.push(
@@ -125,7 +134,10 @@ function compilePeer(folder: string): string | undefined {
   return output;
 }
 
-/** Times of the same kernel work without anything around it. */
+/**
+ * Times of the same kernel work without anything around it: as many links with one address each,
+ * no routes, as the ADDs here have none. The journal, its disk and the decisions are the daemon's.
+ */
 function runPeer(
   node: RealNode,
   o: { peer: string | undefined; pod: string; nics: number },
@@ -138,7 +150,7 @@ function runPeer(
     .filter(({ ifname }) => ifname.startsWith('eth'))
     .slice(0, o.nics)
     .map(({ ifindex }) => String(ifindex));
-  const args = [o.peer, o.pod, String(ROUNDS), '77', ...indices];
+  const args = [o.peer, o.pod, String(BLOCK_ROUNDS), '77', '0', ...indices];
   const { exitCode, output } = node.world.exec(node.host, args);
   if (exitCode !== 0) throw new Error(`${PEER}: ${output}`);
   const times = output
@@ -243,6 +255,7 @@ function withoutKernel(host: HostNet): HostNet {
   });
   const netns: NetnsHandle = {
     id: '4:1',
+    enter: () => undefined,
     links: () => [],
     createLinks: (requests) => ({ created: requests.map(toLink) }),
     deleteLinks: () => ({ deleted: 0 }),

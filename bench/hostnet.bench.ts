@@ -100,7 +100,7 @@ function runOurs({ hostNet, pod, masters }: Stage, count: number, rounds: Rounds
 
 function runPeer({ world, host, pod, masters, peer }: Stage, count: number, rounds: Rounds): void {
   const indices = masters.slice(0, count).map(String);
-  const args = [peer, pod.path, String(BLOCK_ROUNDS), String(GROUP), ...indices];
+  const args = [peer, pod.path, String(BLOCK_ROUNDS), String(GROUP), '1', ...indices];
   const { exitCode, output } = world.exec(host, args);
   if (exitCode !== 0) throw new Error(`${PEER}: ${output}`);
   for (const line of output.trim().split('\n')) {

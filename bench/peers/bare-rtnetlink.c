@@ -1,8 +1,9 @@
 // The least that a program must do to give a pod its links, as a yardstick: for each of ROUNDS
-// rounds it enters the pod's namespace for a socket, makes N macvlan links with one address and
-// one route each, and removes them by group. Prints per round the nanoseconds of both halves.
+// rounds it enters the pod's namespace for a socket, makes N macvlan links with one address each,
+// and one route each if ROUTES is 1, and removes them by group. It records nothing, decides nothing
+// and undoes nothing. Prints per round the nanoseconds of both halves.
 //
-// usage: bare-rtnetlink NETNS ROUNDS GROUP MASTER...   (indices of links in this namespace)
+// usage: bare-rtnetlink NETNS ROUNDS GROUP ROUTES MASTER...   (indices of links in this namespace)
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -148,9 +149,10 @@ static long long now(void) {
 }
 
 int main(int argc, char **argv) {
-  int count = argc - 4;
+  int count = argc - 5;
   if (count < 1 || count > LINKS_MAX) return 2;
   unsigned group = strtoul(argv[3], NULL, 10);
+  int routes = atoi(argv[4]);
   int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
   int host = open_socket();
   int indices[LINKS_MAX];
@@ -160,12 +162,12 @@ int main(int argc, char **argv) {
     if (netns < 0 || setns(netns, CLONE_NEWNET) < 0) fail("setns");
     int pod = open_socket();
     if (setns(home, CLONE_NEWNET) < 0) fail("setns");
-    for (int n = 0; n < count; n++) add_link(netns, n, atoi(argv[4 + n]), group);
+    for (int n = 0; n < count; n++) add_link(netns, n, atoi(argv[5 + n]), group);
     exchange(host, NULL);
     for (int n = 0; n < count; n++) ask_link(n);
     exchange(pod, indices);
     for (int n = 0; n < count; n++) add_address(n, indices[n]);
-    for (int n = 0; n < count; n++) add_route(n, indices[n]);
+    for (int n = 0; routes && n < count; n++) add_route(n, indices[n]);
     exchange(pod, NULL);
     long long made = now();
     remove_group(group);

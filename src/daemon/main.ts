@@ -16,6 +16,7 @@ import type { HostNet } from './hostnet/host-net.ts';
 import { openHostNet } from './hostnet/open-host-net.ts';
 import { installExecutables } from './install.ts';
 import { toDiscovery } from './inventory/nic-inventory.ts';
+import { rehearse } from './rehearsal.ts';
 import { parseSettings, type Settings } from './settings.ts';
 
 /** Longest end after a signal; then the process leaves anyway, and the journal covers the rest. */
@@ -36,11 +37,12 @@ async function run(log: Logger): Promise<void> {
   // in a pod would stay there. The answer does not matter.
   await fetch('http://nobody/', { unix: `${settings.socketPath}.none` }).catch(() => undefined);
   const hostNet = openHostNet();
+  const core = await loadCore();
   const daemon = await Daemon.start({
     settings,
     client: createKubeClient(target, { userAgent: 'multi-nicd' }),
     hostNet,
-    core: await loadCore(),
+    core,
     clock: systemClock,
     log,
     faults: createFaultPoints({
@@ -50,7 +52,9 @@ async function run(log: Logger): Promise<void> {
     bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
     discover: () => discover(hostNet, settings),
   });
+  const stopping = new AbortController();
   const end = (code: 0 | 1): void => {
+    stopping.abort();
     setTimeout(() => process.exit(1), STOP_MS_MAX).unref();
     daemon.stop().then(
       () => process.exit(code),
@@ -63,6 +67,12 @@ async function run(log: Logger): Promise<void> {
       end(0);
     });
   }
+  daemon.ready
+    .then(() => rehearse({ core, hostNet, clock: systemClock }, stopping.signal))
+    .then((rounds) => log.debug('rehearsed', { rounds }))
+    .catch((error: unknown) => {
+      if (!stopping.signal.aborted) log.error('rehearsal failed', { error });
+    });
   daemon.failed.then(
     (error) => {
       log.error('the journal could not be synced, stopping', { error });

@@ -45,6 +45,7 @@ export function openFakeNetns(netns: FakeNetns, masters: FakeMasters): NetnsHand
   };
   return {
     id: netns.id,
+    enter: () => undefined,
     links: () => {
       assertOpen();
       return structuredClone(netns.links);

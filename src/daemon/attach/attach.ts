@@ -223,6 +223,8 @@ function makeLinks(work: Work, draft: Attachment): readonly PodLink[] {
   const { faults } = work.ports;
   const requests = toLinkRequests(work, draft);
   const names = requests.map(({ name }) => name);
+  // Before the first link, so that a namespace that cannot be entered leaves nothing to undo there.
+  netns.enter();
   // Registered before the call: a link whose removal failed inside it must still be found.
   undo.push('delete links', () => {
     netns.deleteLinks({ group: draft.group, names });

@@ -53,7 +53,7 @@ export interface AttachPorts {
   readonly journal: Journal;
   readonly pools: PoolSet;
   readonly masters: MasterUse;
-  readonly hostNet: HostNet;
+  readonly hostNet: Pick<HostNet, 'openNetns'>;
   readonly cluster: ClusterFacts;
   readonly inventory: () => NicInventory;
   readonly clock: Clock;

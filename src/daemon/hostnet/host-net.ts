@@ -136,6 +136,11 @@ export interface HostNet extends Disposable {
    * 'netns-invalid' if it is not a network namespace or is the host's own.
    */
   openNetns(path: string): NetnsHandle;
+  /**
+   * A namespace in which nothing happens, for running the code of an attachment without one. Back
+   * ends that have nothing to gain from it do not offer it.
+   */
+  openRehearsal?(): NetnsHandle;
   /** Reports changes until `signal` aborts, then resolves. Each kind at most once per round. */
   watch(onEvent: (what: HostNetEvent) => void, signal: AbortSignal): Promise<void>;
 }
@@ -144,6 +149,8 @@ export interface HostNet extends Disposable {
 export interface NetnsHandle extends Disposable {
   /** `<device>:<inode>` of the namespace: equal for every path that leads to it. */
   readonly id: string;
+  /** Enters now rather than at the first call that needs it, so that a failure comes before it. */
+  enter(): void;
   links(): PodLink[];
   /**
    * Makes all links, gives them their addresses, sets them up and adds their routes. All or

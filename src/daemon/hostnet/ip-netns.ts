@@ -47,6 +47,7 @@ export function openIpNetns(netns: OpenNetns, host: IpHost): NetnsHandle {
   };
   return {
     id: netns.id,
+    enter: () => undefined,
     links: inside(() => listLinks(ip)),
     createLinks: inside((requests) => createLinks({ ip, host, path: netns.path }, requests)),
     deleteLinks: inside((o) => deleteLinks(ip, o)),

@@ -24,15 +24,15 @@ import {
   readLink,
 } from './netlink/link.ts';
 import { addNewRoute } from './netlink/route.ts';
-import type { NetlinkSocket, RequestOutcome } from './netlink/socket.ts';
+import type { RequestOutcome, RequestSocket } from './netlink/socket.ts';
 import { removeLinks } from './netlink-remove.ts';
 import { assertPodLinkRequests } from './pod-link-request.ts';
 import { toPodLink } from './to-pod-link.ts';
 
 /** Sockets in the pod's and the host's namespace, and the pod's namespace as an open file. */
 export interface CreateContext {
-  readonly pod: NetlinkSocket;
-  readonly host: NetlinkSocket;
+  readonly pod: RequestSocket;
+  readonly host: RequestSocket;
   readonly hostLinks: LinkIoctl;
   readonly podNetnsDescriptor: number;
 }
@@ -170,7 +170,7 @@ interface Part {
 }
 
 /** Names, then addresses, then routes: a gateway must be reachable when its route is added. */
-function configureLinks(socket: NetlinkSocket, made: readonly Made[]): void {
+function configureLinks(socket: RequestSocket, made: readonly Made[]): void {
   const batch = new NetlinkBatch();
   const parts = [
     ...made.flatMap((plan) => writeName(batch, plan)),
@@ -207,7 +207,7 @@ function writeRoutes(batch: NetlinkBatch, plan: Made): Part[] {
   });
 }
 
-function removeMade(socket: NetlinkSocket, made: readonly Made[]): void {
+function removeMade(socket: RequestSocket, made: readonly Made[]): void {
   removeLinks(
     socket,
     made.map(({ link }) => link.index),

@@ -19,6 +19,7 @@ import { openNetlinkNetns } from './netlink-netns.ts';
 import { createNetlinkRouteWriter, listRoutes } from './netlink-routes.ts';
 import { watchNetlink } from './netlink-watch.ts';
 import { inNetns, NetnsFile, OWN_NETNS_PATH } from './netns-file.ts';
+import { openRehearsalNetns } from './rehearsal-netns.ts';
 
 /** HostNet on the calling thread's namespace, or on that at `netnsPath`. */
 export function openNetlinkHostNet(o: { netnsPath?: string } = {}): HostNet {
@@ -70,17 +71,22 @@ class NetlinkHostNet implements HostNet {
 
   openNetns(path: string): NetnsHandle {
     const netns = NetnsFile.open(path);
-    try {
-      if (netns.id === this.#host.id || netns.id === this.#home.id) {
-        const details = { netns: path };
-        throw new DomainError('netns-invalid', `${path} is the host's own namespace`, { details });
-      }
-      const socket = this.#openSocket(netns);
-      return openNetlinkNetns({ netns, socket, hostSocket: this.#socket, hostLinks: this.#links });
-    } catch (error) {
+    if (netns.id === this.#host.id || netns.id === this.#home.id) {
       netns[Symbol.dispose]();
-      throw error;
+      const details = { netns: path };
+      throw new DomainError('netns-invalid', `${path} is the host's own namespace`, { details });
     }
+    const openSocket = (): NetlinkSocket => this.#openSocket(netns);
+    return openNetlinkNetns({
+      netns,
+      openSocket,
+      hostSocket: this.#socket,
+      hostLinks: this.#links,
+    });
+  }
+
+  openRehearsal(): NetnsHandle {
+    return openRehearsalNetns({ socket: this.#socket, links: this.#links });
   }
 
   watch(onEvent: (what: HostNetEvent) => void, signal: AbortSignal): Promise<void> {

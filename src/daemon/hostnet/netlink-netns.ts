@@ -1,12 +1,6 @@
 // A pod's namespace over rtnetlink. Everything goes through one socket that was opened inside and
 // the host's own, so no call here changes the thread's namespace.
-import type {
-  NetnsHandle,
-  PodLink,
-  PodLinkRequest,
-  PodRoute,
-  PodRouteRequest,
-} from './host-net.ts';
+import type { NetnsHandle, PodLink, PodRoute, PodRouteRequest } from './host-net.ts';
 import { routeFailure } from './link-failure.ts';
 import type { LinkIoctl } from './link-ioctl.ts';
 import { NetlinkBatch } from './netlink/batch.ts';
@@ -21,42 +15,41 @@ import { isPodLinkKind } from './pod-link-request.ts';
 import { isAutomaticProtocol } from './route-protocol.ts';
 import { toPodLink } from './to-pod-link.ts';
 
-/** What a handle works with. It owns `netns` and `socket`, and borrows the host's. */
+/** What a handle works with. It owns `netns`, and borrows what is the host's. */
 export interface NetlinkNetnsParts {
   readonly netns: NetnsFile;
-  readonly socket: NetlinkSocket;
+  /** Opens a socket inside, which the handle owns; called when one is needed first. */
+  readonly openSocket: () => NetlinkSocket;
   readonly hostSocket: NetlinkSocket;
   readonly hostLinks: LinkIoctl;
 }
 
 /** A handle on a pod's namespace. */
 export function openNetlinkNetns(parts: NetlinkNetnsParts): NetnsHandle {
-  const { socket, netns } = parts;
+  const { netns, hostSocket: host, hostLinks } = parts;
+  let opened: NetlinkSocket | undefined;
+  let isDisposed = false;
+  const socket = (): NetlinkSocket => {
+    if (isDisposed) throw new Error('the handle on the namespace was disposed');
+    opened ??= parts.openSocket();
+    return opened;
+  };
+  const podNetnsDescriptor = netns.descriptor;
   return {
     id: netns.id,
-    links: () => listLinks(socket),
-    createLinks: (requests) => createLinks(parts, requests),
-    deleteLinks: (o) => deleteLinks(socket, o),
-    addRoutes: (routes) => addRoutes(socket, routes),
-    routes: () => listRoutes(socket),
+    enter: () => void socket(),
+    links: () => listLinks(socket()),
+    createLinks: (requests) =>
+      createPodLinks({ pod: socket(), host, hostLinks, podNetnsDescriptor }, requests),
+    deleteLinks: (o) => deleteLinks(socket(), o),
+    addRoutes: (routes) => addRoutes(socket(), routes),
+    routes: () => listRoutes(socket()),
     [Symbol.dispose]: () => {
-      socket[Symbol.dispose]();
+      isDisposed = true;
+      opened?.[Symbol.dispose]();
       netns[Symbol.dispose]();
     },
   };
-}
-
-function createLinks(
-  parts: NetlinkNetnsParts,
-  requests: readonly PodLinkRequest[],
-): { created: PodLink[] } {
-  const context = {
-    pod: parts.socket,
-    host: parts.hostSocket,
-    hostLinks: parts.hostLinks,
-    podNetnsDescriptor: parts.netns.descriptor,
-  };
-  return createPodLinks(context, requests);
 }
 
 function listLinks(socket: NetlinkSocket): PodLink[] {

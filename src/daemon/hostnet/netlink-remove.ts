@@ -4,14 +4,14 @@
 import { SystemCallError } from './libc.ts';
 import { NetlinkBatch } from './netlink/batch.ts';
 import { addDeleteGroup, addSetGroup } from './netlink/link.ts';
-import type { NetlinkSocket } from './netlink/socket.ts';
+import type { RequestSocket } from './netlink/socket.ts';
 import { DOOMED_GROUP } from './pod-link-request.ts';
 
 /** errno values that mean that a link was gone already. */
 const absentErrnos = new Set([undefined, 'ENODEV']);
 
 /** Removes a group. False if the kernel refuses because the group holds a link it cannot remove. */
-export function removeGroup(socket: NetlinkSocket, group: number): boolean {
+export function removeGroup(socket: RequestSocket, group: number): boolean {
   const batch = new NetlinkBatch();
   addDeleteGroup(batch, group);
   const errno = socket.request(batch)[0]?.errno;
@@ -21,7 +21,7 @@ export function removeGroup(socket: NetlinkSocket, group: number): boolean {
 }
 
 /** Removes links by index; ones that are gone are done. */
-export function removeLinks(socket: NetlinkSocket, indices: readonly number[]): void {
+export function removeLinks(socket: RequestSocket, indices: readonly number[]): void {
   if (indices.length === 0) return;
   const batch = new NetlinkBatch();
   for (const index of indices) addSetGroup(batch, { index, group: DOOMED_GROUP });

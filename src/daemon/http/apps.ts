@@ -5,6 +5,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { CNI_REQUEST_BYTES_MAX, CNI_REQUEST_PATH } from '../../shared/model/daemon-api.ts';
 import type { Logger } from '../../shared/platform/log.ts';
 import { NodeRequest } from '../attach/attach-config.ts';
+import type { CniService } from '../attach/service.ts';
 import { type AppEnv, requestId } from './app-env.ts';
 import { readBody, tooLarge } from './body.ts';
 import { addCompatPaths, type CompatSources } from './compat.ts';
@@ -26,17 +27,23 @@ const pass: MiddlewareHandler<AppEnv> = async (_c, next) => {
 
 /** The app of the unix socket. */
 export function createSocketApp(s: AppSources): Hono<AppEnv> {
-  const app = new Hono<AppEnv>();
   // Before the middleware: a pod that starts waits for this one, which has an id in its body.
-  app.post(CNI_REQUEST_PATH, async (c) => {
-    const request = await readBody(c, NodeRequest);
-    c.set('requestId', request.requestId);
-    return c.json(await s.views.service.handle(request, c.req.raw.signal));
-  });
+  const app = createCniApp(s.views.service);
   addMiddleware(app, s.log);
   app.all(CNI_REQUEST_PATH, answerMethod);
   addViews(app, s.views);
   addCompatPaths(app, s.compat, pass);
+  return app;
+}
+
+/** The one path that CNI executables use. */
+export function createCniApp(service: CniService): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  app.post(CNI_REQUEST_PATH, async (c) => {
+    const request = await readBody(c, NodeRequest);
+    c.set('requestId', request.requestId);
+    return c.json(await service.handle(request, c.req.raw.signal));
+  });
   return app;
 }
 

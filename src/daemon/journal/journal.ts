@@ -1,5 +1,5 @@
 // The journal: this node's record of attachments, addresses and plans. It decides nothing.
-import type { Database, Statement } from 'bun:sqlite';
+import { Database, type Statement } from 'bun:sqlite';
 import { DomainError } from '../../shared/model/errors.ts';
 import type {
   Attachment,
@@ -19,6 +19,7 @@ import {
   toAttachment,
   toBody,
 } from './rows.ts';
+import { createTables } from './schema.ts';
 
 /** An address that a pool must not give: held by an attachment. */
 export interface HeldIndex {
@@ -89,6 +90,14 @@ export class Journal implements Disposable {
     const opened = openDatabase(o);
     const log = new LogSync((o.openLog ?? openLogFile)(`${opened.path}-wal`));
     return new Journal({ ...opened, log });
+  }
+
+  /** A journal of nothing that ends with the process. */
+  static inMemory(): Journal {
+    const db = new Database(':memory:', { strict: true });
+    createTables(db, { node: '', firstId: 1 });
+    const log = new LogSync({ sync: (done) => done(null), close: () => undefined });
+    return new Journal({ db, path: ':memory:', isNew: true, log });
   }
 
   [Symbol.dispose](): void {

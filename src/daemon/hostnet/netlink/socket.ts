@@ -33,8 +33,16 @@ export function createReceiveBuffer(): Uint8Array {
   return new Uint8Array(RECEIVE_BYTES);
 }
 
+/** What requests can be sent through; see `NetlinkSocket.request`. */
+export interface RequestSocket {
+  request(
+    batch: NetlinkBatch,
+    onReply?: (message: NetlinkMessage, position: number) => void,
+  ): RequestOutcome[];
+}
+
 /** A socket of the rtnetlink family. Not thread safe; every call is synchronous. */
-export class NetlinkSocket implements Disposable {
+export class NetlinkSocket implements RequestSocket, Disposable {
   readonly descriptor: number;
   readonly #buffer: Uint8Array;
   #sequence = 1;
