@@ -24,6 +24,8 @@ export interface CommandOptions {
   /** Text for its standard input, or a file to read it from. */
   readonly stdin?: string | { readonly file: string };
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Folder to run it in; our own unless told. */
+  readonly folder?: string;
   /** It is killed after this long; 60 s unless told. */
   readonly timeoutMs?: number;
 }
@@ -40,6 +42,7 @@ export async function attempt(
     stdout: 'pipe',
     stderr: 'pipe',
     env: { ...process.env, ...o.env },
+    ...(o.folder === undefined ? {} : { cwd: o.folder }),
     timeout: o.timeoutMs ?? 60_000,
     killSignal: 'SIGKILL',
   });

@@ -48,7 +48,8 @@ export function whyNotWithoutApi(): string | undefined {
 
 /** Compiles the meta-plugin; not needed with a Multus. */
 export async function buildMetaPlugin(): Promise<void> {
-  mkdirSync(join(STATE, 'programs'), { recursive: true });
+  const folder = join(STATE, 'programs');
+  mkdirSync(folder, { recursive: true });
   const entry = join(import.meta.dir, 'meta-plugin.ts');
   const switches = [
     '--compile',
@@ -56,7 +57,8 @@ export async function buildMetaPlugin(): Promise<void> {
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',
   ];
-  await run([process.execPath, 'build', ...switches, entry, '--outfile', META_PLUGIN]);
+  // In a folder that goes with the cluster: a compiler that is killed leaves a file where it works.
+  await run([process.execPath, 'build', ...switches, entry, '--outfile', META_PLUGIN], { folder });
 }
 
 /** Writes the executable, its credentials and the configuration to the disk of a node. */

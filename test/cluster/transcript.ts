@@ -26,7 +26,8 @@ export class Transcript {
   async type(command: string, o: { linesMax?: number } = {}): Promise<string> {
     this.#prepare();
     const folder = dirname((await findPeers()).outside('kubectl'));
-    const output = await run(['sh', '-ec', `cd ${FOLDER}\n${command}`], {
+    const output = await run(['sh', '-ec', command], {
+      folder: FOLDER,
       env: { KUBECONFIG: ADMIN_KUBECONFIG, PATH: `${folder}:${process.env.PATH}` },
       timeoutMs: 120_000,
     });
