@@ -39,6 +39,22 @@ async function isSecondRefused(o: {
   expect(await lab.indices('node-0', 'second')).toEqual({});
 }
 
+test('a change that is refused takes no addresses from others', async () => {
+  await using embedded = await startLab();
+  const { lab } = embedded;
+  await lab.addHost('node-0', A);
+  await lab.startController();
+  await lab.addNetwork('first', toSpec());
+  await lab.untilCondition('first', 'Ready', 'True');
+  await lab.addNetwork('second', toSpec({ subnet: '172.30.0.0/16' }));
+  await lab.untilCondition('second', 'Ready', 'True');
+  await change(lab, { subnet: '172.30.0.0/16' });
+  await lab.untilCondition('first', 'Accepted', 'False', 'ImmutableChange');
+  await lab.addHost('node-1', A);
+  await lab.untilIndices('node-1', 'second', 1);
+  await lab.untilCondition('second', 'Ready', 'True');
+});
+
 describe('a block that hosts hold is not given to another network', () => {
   test('after the subnet of its network was changed', async () => {
     await isSecondRefused({

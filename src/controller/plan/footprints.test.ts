@@ -1,26 +1,35 @@
 // Which of two overlapping networks gives way.
 import { describe, expect, test } from 'bun:test';
 import { Random, seedTitle } from '../../../core-wasm/test/random.ts';
-import { cidrOf, formatCidr, overlapsCidr, parseCidr } from '../../shared/model/ip/cidr.ts';
+import {
+  type Cidr,
+  cidrOf,
+  formatCidr,
+  overlapsCidr,
+  parseCidr,
+} from '../../shared/model/ip/cidr.ts';
 import { type Footprint, planOverlaps } from './footprints.ts';
 
 function footprint(name: string, createdAt: string, blocks: string[], isInUse = false): Footprint {
-  return { name, createdAt, isInUse, blocks: blocks.flatMap((text) => parseCidr(text) ?? []) };
+  const all = blocks.flatMap((text) => parseCidr(text) ?? []);
+  const [held, wanted] = isInUse ? [all, []] : [[], all];
+  return { name, createdAt, held, wanted };
 }
 
 /** The same by comparing each with all that come before it. */
 function naiveOverlaps(footprints: readonly Footprint[]): Map<string, string> {
-  const rankOf = ({ isInUse, createdAt, name }: Footprint): string =>
-    `${isInUse ? 0 : 1} ${createdAt} ${name}`;
+  const rankOf = ({ held, createdAt, name }: Footprint): string =>
+    `${held.length > 0 ? 0 : 1} ${createdAt} ${name}`;
+  const blocksOf = ({ held, wanted }: Footprint): readonly Cidr[] => [...held, ...wanted];
   const ordered = [...footprints].sort((a, b) => (rankOf(a) < rankOf(b) ? -1 : 1));
   const taken: Footprint[] = [];
   const overlaps = new Map<string, string>();
   for (const one of ordered) {
-    const other = taken.find(({ blocks }) =>
-      blocks.some((theirs) => one.blocks.some((own) => overlapsCidr(own, theirs))),
+    const other = taken.find((footprint) =>
+      blocksOf(footprint).some((theirs) => blocksOf(one).some((own) => overlapsCidr(own, theirs))),
     );
     if (other !== undefined) overlaps.set(one.name, other.name);
-    if (other === undefined || one.isInUse) taken.push(one);
+    if (other === undefined || one.held.length > 0) taken.push(one);
   }
   return overlaps;
 }
@@ -85,6 +94,14 @@ describe('planOverlaps (W-17)', () => {
       footprint('c', '3', ['10.1.0.0/16']),
     ];
     expect([...planOverlaps(list).keys()]).toEqual(['b']);
+  });
+
+  test('one in use that wants more does not disturb another in use', () => {
+    const growing = footprint('a', '1', ['10.0.0.0/16'], true);
+    const wanted = [...growing.held, ...footprint('', '', ['fd00::/48']).wanted];
+    const other = footprint('b', '2', ['fd00::/48'], true);
+    const expected = new Map([['a', { other: 'b', block: 'fd00::/48' }]]);
+    expect(planOverlaps([{ ...growing, wanted }, other])).toEqual(expected);
   });
 
   test('two in use that overlap are both counted', () => {

@@ -9,6 +9,7 @@ import {
 } from '../../shared/model/plan/network-definition.ts';
 import { type Footprint, type Overlap, planOverlaps } from '../plan/footprints.ts';
 import type { IndexNetwork } from '../plan/index-input.ts';
+import { isExtendedDivision } from '../plan/ledger.ts';
 import { listNames } from '../plan/problem.ts';
 import type { GivenDivision } from './given-division.ts';
 import type { NetworkView } from './views.ts';
@@ -57,12 +58,18 @@ export function overlapOf(world: World, name: string): Overlap | undefined {
 function footprintOf(world: World, name: string): Footprint {
   const view = world.networks.get(name);
   const result = view && definitionOf(view);
-  const isWanted = result?.ok === true && result.network.managedIpam;
-  const wanted = isWanted ? blocksOf(world, result.network) : [];
   const given = world.given(name);
+  const isWanted = result?.ok === true && isPossible(result.network, given);
+  const wanted = isWanted ? blocksOf(world, result.network) : [];
   const held = given === undefined ? [] : heldBlocks(given);
-  const { createdAt = '' } = view ?? {};
-  return { name, createdAt, isInUse: given !== undefined, blocks: [...wanted, ...held] };
+  return { name, createdAt: view?.createdAt ?? '', held, wanted };
+}
+
+/** A change that is refused takes nothing from others. */
+function isPossible(definition: NetworkDefinition, given: GivenDivision | undefined): boolean {
+  if (!definition.managedIpam) return false;
+  const { division } = toIndexNetwork(definition);
+  return given === undefined || isExtendedDivision(given.division, division);
 }
 
 /** In host-subnet mode pods have addresses of the hosts' own networks. */
