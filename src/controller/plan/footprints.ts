@@ -25,8 +25,8 @@ interface Stake extends Pick<Footprint, 'name' | 'createdAt'> {
 }
 
 /**
- * Network name -> what it overlaps with. What hosts hold comes first, then the earlier network, then
- * the name.
+ * Network name -> what it overlaps with. What hosts hold comes first, then the earlier network,
+ * then the name.
  */
 export function planOverlaps(footprints: readonly Footprint[]): ReadonlyMap<string, Overlap> {
   const ordered = footprints.flatMap(({ name, createdAt, held, wanted }): Stake[] => [
