@@ -3,6 +3,7 @@
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { connect, type Socket } from 'node:net';
 import { createFaultPoints } from '../../src/daemon/attach/fault-points.ts';
+import { createLogger } from '../../src/shared/platform/log.ts';
 import { cniRequest, createFakeHost, type Harness, send, startHarness } from './harness.ts';
 
 setDefaultTimeout(120_000);
@@ -64,4 +65,23 @@ describe('a daemon that is stopped', () => {
     await expect(send(h.socket, cniRequest('STATUS'))).rejects.toThrow();
     await h.api.close();
   });
+});
+
+test('a caller that leaves in the middle of its request is not logged as a bug', async () => {
+  const lines: string[] = [];
+  const log = createLogger({
+    component: 'test',
+    level: 'error',
+    write: (line) => lines.push(line),
+  });
+  await using h = await startHarness({ log });
+  for (const target of [tcp(h), unix(h)]) {
+    const socket = await hold(target, HALF);
+    await fetch(`${h.url}/healthz`);
+    socket.destroy();
+    await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  }
+  await fetch(`${h.url}/healthz`);
+  await h.daemon.stop();
+  expect(lines).toEqual([]);
 });

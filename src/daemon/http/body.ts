@@ -26,12 +26,17 @@ export async function readBody<T extends v.GenericSchema>(
       details: { contentType: type },
     });
   }
-  const text = await c.req.text();
+  const text = await c.req.text().catch(toBrokenOff);
   if (text.length > CNI_REQUEST_BYTES_MAX) throw tooLarge();
   const parsed = v.safeParse(schema, parseJson(text));
   if (parsed.success) return parsed.output;
   const issues = parsed.issues.map(issueText);
   throw new DomainError('decode-failed', issues.join('; '), { details: { issues } });
+}
+
+/** The caller has left, and sees none of this; it is no defect of ours. */
+function toBrokenOff(cause: unknown): never {
+  throw new DomainError('decode-failed', 'the body broke off', { cause });
 }
 
 function parseJson(text: string): unknown {
