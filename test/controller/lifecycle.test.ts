@@ -214,6 +214,23 @@ describe('refusals', () => {
     await lab.untilIndices('node-1', 'net', 1);
   });
 
+  test('another IPAM is refused while hosts hold addresses of ours', async () => {
+    await using embedded = await startLab();
+    const { lab } = embedded;
+    await lab.serve(A);
+    const nad = async (): Promise<string | undefined> => {
+      const key = { name: 'net', namespace: 'default' };
+      return (await lab.client.get(kinds.NET_ATTACH_DEFS, key))?.spec?.config;
+    };
+    const before = await nad();
+    const body = { spec: { ipam: '{"type":"whereabouts","range":"10.0.0.0/24"}' } };
+    await lab.client.patch(kinds.MULTI_NIC_NETWORKS, { name: 'net' }, { type: 'merge', body });
+    const { message } = await lab.untilCondition('net', 'Accepted', 'False', 'ImmutableChange');
+    expect(message).toContain('ipam.type changed from multi-nic-ipam: hosts have addresses');
+    expect(await nad()).toBe(before);
+    expect(await lab.indices('node-0', 'net')).toEqual({ [A]: 0 });
+  });
+
   test('W-22: hosts that get no index are named', async () => {
     await using embedded = await startLab();
     const { lab } = embedded;

@@ -3,12 +3,11 @@
 import { describe, expect, test } from 'bun:test';
 import { loadCore } from '../../core-wasm/index.ts';
 import { isSameCidr } from '../../src/controller/plan/cidr-object.ts';
+import { toHostRecord, toNetworkRecord, toPlanHost } from '../../src/daemon/cluster/records.ts';
 import { formatCidr, parseCidr } from '../../src/shared/model/ip/cidr.ts';
 import type { CidrObjectSpec } from '../../src/shared/model/objects/cidr-object.ts';
 import type { IpPoolSpec } from '../../src/shared/model/objects/ip-pool.ts';
 import { planHostPools } from '../../src/shared/model/plan/host-pools.ts';
-import { parseNetworkDefinition } from '../../src/shared/model/plan/network-definition.ts';
-import { interfaceIndicesOf, planHostOf } from '../../src/shared/model/plan/positions.ts';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { type Lab, startLab } from './harness.ts';
@@ -56,16 +55,12 @@ function withOurOrder(state: StateName, spec: CidrObjectSpec): CidrObjectSpec {
 async function poolsOf(lab: Lab, network: string) {
   const core = await loadCore();
   const object = await lab.network(network);
-  const result = parseNetworkDefinition(object);
-  if (!result.ok) throw new Error(result.issues.join('; '));
+  // As daemons read them.
+  const { definition, interfaceIndices, issues } = toNetworkRecord(object);
+  if (definition === undefined) throw new Error(issues.join('; '));
   const { items } = await lab.client.list(kinds.HOST_INTERFACES);
   return items.flatMap((host) =>
-    planHostPools(
-      core,
-      result.network,
-      interfaceIndicesOf(object),
-      planHostOf(host, result.network),
-    ),
+    planHostPools(core, definition, interfaceIndices, toPlanHost(toHostRecord(host), definition)),
   );
 }
 

@@ -167,7 +167,7 @@ const changes: [says: string, change: Parameters<typeof network>[0], refusal?: s
   ['namespaces', { spec: { namespaces: ['team-a'] } }],
   ['net addresses', { spec: { masterNets: ['10.0.1.0/24'] } }],
   ['a strategy', { spec: { attachPolicy: { strategy: 'topology' } } }],
-  ['foreign IPAM', { spec: { ipam: '{"type":"whereabouts"}', subnet: '10.0.0.0/8' } }],
+  ['foreign IPAM', { spec: { ipam: '{"type":"whereabouts"}' } }, 'ipam.type cannot be changed'],
   [
     'the same numbers, laid out differently',
     {

@@ -130,7 +130,7 @@ function judge(context: ControllerContext, view: NetworkView): Judgement {
   const isManaged = definition.managedIpam;
   const unserved = plugin.ok ? whyUnserved(definition, plugin.config) : [];
   const reading = isManaged ? world.ledger(view.name)?.reading : undefined;
-  const given = isManaged ? world.given(view.name) : undefined;
+  const given = world.given(view.name);
   const acceptance = planAcceptance({
     issues: [],
     ledgerIssue: reading?.ok === false ? reading.issue : undefined,

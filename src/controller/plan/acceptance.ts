@@ -1,6 +1,7 @@
 // Whether a network may be served, and if not, why. Refusing early and in words is cheaper than an
 // address given twice (design D5, D10).
 import type { Refusal } from '../../shared/model/cni/attach-config.ts';
+import { IPAM_TYPE } from '../../shared/model/names.ts';
 import type { Overlap } from './footprints.ts';
 import { type Division, isExtendedDivision } from './ledger.ts';
 import type { NetworkFinding } from './network-status.ts';
@@ -19,6 +20,7 @@ export interface AcceptanceInput {
   readonly unserved: readonly Refusal[];
   /** What indices were given for, and where that is written; undefined while none are. */
   readonly given: { readonly division: Division; readonly source: string } | undefined;
+  /** Undefined when addresses come from another IPAM. */
   readonly division: Division | undefined;
   readonly overlap: Overlap | undefined;
   /** True when hosts hold indices: then an overlap is too late to be prevented. */
@@ -41,6 +43,10 @@ export function planAcceptance(input: AcceptanceInput): Acceptance {
   if (ledgerIssue !== undefined) {
     const wayOut = 'restore it, or delete it to have it made anew from what is published';
     return refuse('LedgerUnreadable', `the ledger cannot be read (${ledgerIssue}): ${wayOut}`);
+  }
+  if (given !== undefined && division === undefined) {
+    const message = `ipam.type changed from ${IPAM_TYPE}${describeHolding(given)}`;
+    return refuse('ImmutableChange', message);
   }
   if (
     given !== undefined &&
@@ -94,8 +100,12 @@ function describeChange(
     change('interfaceBlock', given.division.interfaceBits, wanted.interfaceBits),
     change('hostBlock', given.division.hostBits, wanted.hostBits),
   ].filter((text) => text !== '');
+  return `${listNames(changes)}${describeHolding(given)}`;
+}
+
+function describeHolding({ source }: { readonly source: string }): string {
   return (
-    `${listNames(changes)}: hosts have addresses by the former value (${given.source}); ` +
+    `: hosts have addresses by the former value (${source}); ` +
     'change it back, or delete the network and create it anew'
   );
 }

@@ -281,14 +281,16 @@ function isEmptyList(name: string): string {
   return `(!has(oldSelf.status.${name}) || size(oldSelf.status.${name}) == 0)`;
 }
 
-/**
- * CEL: no address can have been given, or our pools were or are not used: nothing is renumbered.
- */
+/** CEL: no address can have been given. */
+const isNothingGiven = or(
+  '!has(oldSelf.status)',
+  `(${isEmptyList('interfaceIndices')} && ${isEmptyList('computeResults')})`,
+);
+/** CEL: our pools were or are not used, or nothing was given: nothing is renumbered. */
 const mayDivideAnew = or(
   isForeign('oldSelf.spec.ipam'),
   isForeign('self.spec.ipam'),
-  '!has(oldSelf.status)',
-  `(${isEmptyList('interfaceIndices')} && ${isEmptyList('computeResults')})`,
+  isNothingGiven,
 );
 const [oldSubnet, newSubnet] = [subnetOf('oldSelf.spec'), subnetOf('self.spec')];
 const why = 'once addresses are given: it would renumber running pods; make a new network instead';
@@ -299,6 +301,14 @@ function sameBits(key: string): string {
 
 /** On the whole object. A second family may be added: it renumbers nobody. */
 export const networkRules: readonly CelRule[] = [
+  {
+    // Else two changes, to another IPAM and back, would be what one change must not be.
+    rule: or(isNothingGiven, isForeign('oldSelf.spec.ipam'), `!(${isForeign('self.spec.ipam')})`),
+    message:
+      'ipam.type cannot be changed from multi-nic-ipam once addresses are given: ' +
+      'running pods have them; make a new network instead',
+    fieldPath: '.spec.ipam',
+  },
   {
     rule: or(
       mayDivideAnew,
