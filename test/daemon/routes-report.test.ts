@@ -75,6 +75,7 @@ describe('the report of routes', () => {
   test('is written only when it says something new', async () => {
     await using h = await startHarness({ objects: world() });
     await settled(h);
+    await h.daemon.idle(); // the report was answered too
     const { routesReporter, routes } = h.daemon.parts;
     const { written } = routesReporter;
     await putHost(h.client, hostObject({ name: 'p2', hostIndex: 2 }));
