@@ -3,7 +3,7 @@
 // expression; plan/ipam-section.ts parses it exactly.
 import { CNI_TYPE } from '../names.ts';
 import type { CelRule } from './admission.ts';
-import { JSON_OBJECT_PATTERN } from './patterns.ts';
+import { CIDR_OR_ADDRESS_PATTERN, JSON_OBJECT_PATTERN } from './patterns.ts';
 import { type ArgRule, FALSE_TEXTS, PLUGIN_TYPES, pluginArgs, TRUE_TEXTS } from './plugin-args.ts';
 
 /** Attach strategies; the empty one is written by the original where the user named none. */
@@ -69,6 +69,11 @@ function hasBits(key: string): string {
   return String.raw`self.matches(r'"${key}"\s*:\s*(1?[0-9]|20)\s*[,}]')`;
 }
 
+const exclude = `"${CIDR_OR_ADDRESS_PATTERN.slice(1, -1)}"`;
+const excludes = String.raw`\[\s*(${exclude}\s*(,\s*${exclude}\s*)*)?\]`;
+/** CEL: the IPAM text has a list of blocks and addresses to exclude, or null as stored ones may. */
+const hasExcludes = String.raw`self.matches(r'"excludeCIDRs"\s*:\s*(null|${excludes})')`;
+
 const bitsRange = `a whole number from 0 to ${BLOCK_BITS_MAX}`;
 
 /** On `ipam`, a string. */
@@ -92,6 +97,12 @@ export const ipamRules: readonly CelRule[] = [
       String.raw`self.matches(r'"vlanMode"\s*:\s*"(${VLAN_MODES.join('|')})"')`,
     ),
     message: `ipam.vlanMode must be one of ${names(VLAN_MODES)}`,
+  },
+  {
+    rule: or(isForeign('self'), lacks('self', 'excludeCIDRs'), hasExcludes),
+    message:
+      'ipam.excludeCIDRs must be a list of CIDRs or addresses, ' +
+      'like ["192.168.0.0/24", "192.168.1.1"]',
   },
 ];
 
