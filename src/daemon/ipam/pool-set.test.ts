@@ -97,6 +97,27 @@ describe('restore', () => {
 });
 
 describe('quarantine', () => {
+  test('begun by a clock that was ahead ends, and holds up no other', () => {
+    const { pools } = setUp();
+    pools.apply([wanted(plan('192.168.0.0/29'))]);
+    const record = get(pools, 'net-192.168.0.0-29');
+    const rest = (untilMs: number): QuarantinedAddress => {
+      const taken = pools.take(record);
+      if (taken === undefined) throw new Error('no address');
+      const { address, index } = taken;
+      const entry = { network: 'net', address, pool: record.plan.name, index, untilMs };
+      pools.quarantine(entry);
+      return entry;
+    };
+    const nowMs = Date.UTC(2026, 0, 1);
+    const ahead = rest(Date.UTC(2036, 0, 1));
+    const long = rest(nowMs + 3_600_000);
+    const short = rest(nowMs + 60_000);
+    expect(pools.expired(nowMs)).toEqual([ahead]);
+    expect(pools.expired(nowMs + 60_000)).toEqual([ahead, short]);
+    expect(pools.expired(nowMs + 3_600_000)).toEqual([ahead, long, short]);
+  });
+
   const aside = (index: number, untilMs: number): QuarantinedAddress => ({
     network: 'net',
     pool: NAME,

@@ -13,6 +13,9 @@ import { hasSameRange, type PoolPlan } from './pool-plan.ts';
  */
 export type PoolState = 'planned' | 'refused' | 'draining';
 
+/** What can be set at most (settings.ts). */
+const QUARANTINE_MS_MAX = 86_400_000;
+
 /** A pool and how it is used. */
 export interface PoolRecord {
   readonly plan: PoolPlan;
@@ -49,7 +52,7 @@ export class PoolSet {
   /** By pool: those of its network that share addresses with it. Emptied by every change. */
   #overlaps = new Map<PoolRecord, readonly PoolRecord[]>();
   #version = 0;
-  /** Oldest first: all have the same duration. */
+  /** Oldest first: when nothing is free, the first is given. */
   #quarantine: QuarantinedAddress[] = [];
 
   constructor(o: { core: Core; holdings: Holdings }) {
@@ -176,16 +179,21 @@ export class PoolSet {
     this.#mirror(address, address.address, setAside);
   }
 
-  /** Addresses whose quarantine is over at `nowMs`; they stay aside until `endQuarantine`. */
+  /**
+   * Addresses whose quarantine is over at `nowMs`; they stay aside until `endQuarantine`. One that
+   * would last longer than any was begun by a clock that was ahead.
+   */
   expired(nowMs: number): QuarantinedAddress[] {
-    const end = this.#quarantine.findIndex((entry) => entry.untilMs > nowMs);
-    return this.#quarantine.slice(0, end < 0 ? this.#quarantine.length : end);
+    return this.#quarantine.filter(
+      ({ untilMs }) => untilMs <= nowMs || untilMs > nowMs + QUARANTINE_MS_MAX,
+    );
   }
 
   /** Makes addresses takeable again, after the journal forgot their quarantine. */
   endQuarantine(addresses: readonly QuarantinedAddress[]): void {
     const ended = new Set(addresses);
-    const wasLifted = new Set(addresses.filter((entry) => !this.#quarantine.includes(entry)));
+    const present = new Set(this.#quarantine);
+    const wasLifted = new Set(addresses.filter((entry) => !present.has(entry)));
     this.#quarantine = this.#quarantine.filter((entry) => !ended.has(entry));
     for (const entry of addresses) {
       if (wasLifted.has(entry)) continue;
