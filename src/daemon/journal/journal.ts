@@ -270,7 +270,7 @@ export class Journal implements Disposable {
   }
 
   /**
-   * Moves a row to `state`; `body` replaces what it says about links. Not synced for `attached`: a
+   * Moves a row to `state`; `body` replaces what it says about links. Not brought to the disk: a
    * power cut ends the pod as well, and the row of an earlier boot is released whatever it says.
    */
   update(
@@ -283,7 +283,7 @@ export class Journal implements Disposable {
         'UPDATE attachments SET state = ?, updated_at = ?, body = coalesce(?, body) WHERE id = ?',
       ).run(o.state, o.updatedAtMs, body, id);
     };
-    return this.#write(write, o.state !== 'attached');
+    return this.#write(write, false);
   }
 
   /** Removes a row. Its addresses are quarantined until `untilMs`, or free at once without it. */
@@ -301,14 +301,18 @@ export class Journal implements Disposable {
     });
   }
 
-  /** Frees quarantined addresses; held ones stay as they are. */
+  /**
+   * Frees quarantined addresses; held ones stay as they are. Not brought to the disk: after a power
+   * cut their time is over as well.
+   */
   endQuarantine(addresses: readonly { network: string; address: string }[]): Promise<void> {
-    return this.#write((db) => {
+    const write: JournalWrite = (db) => {
       const free = db.query(
         'DELETE FROM addresses WHERE network = ? AND address = ? AND attachment_id IS NULL',
       );
       for (const { network, address } of addresses) free.run(network, address);
-    });
+    };
+    return this.#write(write, false);
   }
 
   /** The plans of one kind, by name: JSON values for the caller to check. */
