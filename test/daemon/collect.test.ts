@@ -4,6 +4,7 @@ import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemClock } from '../../src/shared/platform/clock.ts';
 import { PODS } from '../../src/shared/platform/kube/resource.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, startCluster } from './cluster.ts';
@@ -152,7 +153,10 @@ describe('our own rounds', () => {
 });
 
 /** A daemon that attached c1 is replaced by one that finds a DEL of c1 spooled at this time. */
-async function restartWithSpooledDel(spooledAt: (attachedAt: Date) => Date): Promise<string[]> {
+async function restartWithSpooledDel(
+  spooledAt: (attachedAt: Date) => Date,
+  clock = systemClock,
+): Promise<string[]> {
   const directory = mkdtempSync(join(tmpdir(), 'mnd-'));
   const api = await startCluster([networkObject(), hostObject({ name: NODE, hostIndex: 0 })]);
   const hostNet = createFakeHost();
@@ -162,7 +166,7 @@ async function restartWithSpooledDel(spooledAt: (attachedAt: Date) => Date): Pro
   await first.daemon.stop();
   const spooled = { ...cniRequest('DEL'), spooledAt: spooledAt(new Date()).toISOString() };
   writeFileSync(join(directory, 'spool', 'c1-net1-1.json'), JSON.stringify(spooled));
-  await using h = await startHarness({ api, hostNet, directory });
+  await using h = await startHarness({ api, hostNet, directory, clock });
   expect(readdirSync(join(directory, 'spool'))).toEqual([]);
   const left = containers(h);
   await h.daemon.stop();
@@ -178,4 +182,11 @@ test('DELs of the spool are done before the daemon is ready', async () => {
 test('a DEL that was spooled before the attachment was made does not touch it', async () => {
   const earlier = (attachedAt: Date): Date => new Date(attachedAt.getTime() - 60_000);
   expect(await restartWithSpooledDel(earlier)).toEqual(['c1']);
+});
+
+test('a DEL counts whose time is earlier only because the clock was set back', async () => {
+  const backMs = 3_600_000;
+  const clock = { ...systemClock, now: () => systemClock.now() - backMs };
+  const later = (attachedAt: Date): Date => new Date(attachedAt.getTime() - backMs);
+  expect(await restartWithSpooledDel(later, clock)).toEqual([]);
 });

@@ -1,5 +1,6 @@
 // DEL: releases exactly the attachment that is named. An unknown one is done already; a namespace
 // that is gone is no obstacle; only links that cannot be removed are a failure.
+import type { Attachment } from '../journal/attachment.ts';
 import type { AttachIdentity } from './attach-config.ts';
 import type { AttachPorts } from './ports.ts';
 import { release } from './release.ts';
@@ -20,11 +21,19 @@ export async function detach(
   const { key, netnsPath } = identity;
   const attachment = ports.journal.find(key);
   if (attachment !== undefined) {
-    if (attachment.createdAtMs > (o.askedAtMs ?? Number.POSITIVE_INFINITY)) return 'unknown';
+    if (isLater(attachment, { askedAtMs: o.askedAtMs, nowMs: ports.clock.now() })) return 'unknown';
     await release(ports, attachment, { netnsPath });
     return 'released';
   }
   return (await releaseTakenOver(ports, identity)) > 0 ? 'released' : 'unknown';
+}
+
+/** A time that has not come yet is of a clock that was ahead, and says nothing of an order. */
+function isLater(
+  { createdAtMs }: Attachment,
+  { askedAtMs, nowMs }: { askedAtMs: number | undefined; nowMs: number },
+): boolean {
+  return askedAtMs !== undefined && createdAtMs > askedAtMs && createdAtMs <= nowMs;
 }
 
 /**
