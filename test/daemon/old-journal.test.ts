@@ -3,7 +3,8 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PODS } from '../../src/shared/platform/kube/resource.ts';
+import { IP_POOLS, PODS } from '../../src/shared/platform/kube/resource.ts';
+import { createLogger } from '../../src/shared/platform/log.ts';
 import type { ApiServer } from '../apiserver/server.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, startCluster } from './cluster.ts';
@@ -13,6 +14,7 @@ import {
   cniRequest,
   createFakeHost,
   type Harness,
+  quietLog,
   send,
   startHarness,
 } from './harness.ts';
@@ -32,7 +34,8 @@ async function setUp(pods: readonly string[]) {
   const api = await startCluster(objects);
   const hostNet = createFakeHost();
   for (const pod of ['c1', 'c2', 'c3']) hostNet.addNetns(`/run/netns/${pod}`);
-  const start = (): Promise<Harness> => startHarness({ hostNet, api, directory: directory.path });
+  const start = (log = quietLog()): Promise<Harness> =>
+    startHarness({ hostNet, api, directory: directory.path, log });
   return {
     api,
     start,
@@ -120,4 +123,23 @@ test('an address that another pod got from the old journal is reported, and give
     ),
   );
   await h.daemon.stop();
+});
+
+test('a pool whose object another host took is reported, because nobody sees its allocations', async () => {
+  await using world = await setUp(['c1']);
+  const first = await world.start();
+  await stopped(first, () => add(first, 'c1'));
+  const { client } = first;
+  const own = await client.get(IP_POOLS, { name: POOL });
+  await client.delete(IP_POOLS, { name: POOL });
+  const labels = { hostname: 'n9', netname: 'net' };
+  const object = { ...own, metadata: { name: POOL, labels } };
+  await client.create(IP_POOLS, { ...object, spec: { ...own?.spec, hostName: 'n9' } });
+  const lines: string[] = [];
+  const log = createLogger({ component: 'test', write: (line) => lines.push(line) });
+  const second = await world.start(log);
+  await eventually('reported', () =>
+    lines.some((line) => line.includes('pool not published') && line.includes('"n9"')),
+  );
+  await second.daemon.stop();
 });

@@ -14,6 +14,7 @@ import type { IpPool, IpPoolSpec, IpPoolStatus } from '../../shared/model/object
 import type { Clock } from '../../shared/platform/clock.ts';
 import type { KubeClient } from '../../shared/platform/kube/client.ts';
 import { IP_POOLS } from '../../shared/platform/kube/resource.ts';
+import type { Logger } from '../../shared/platform/log.ts';
 import type { Outcome } from '../../shared/platform/work-queue.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
 import { toHostLabel } from '../cluster/host-label.ts';
@@ -34,6 +35,7 @@ export interface PublisherPorts {
   readonly keeper: PoolKeeper;
   readonly journal: Journal;
   readonly clock: Clock;
+  readonly log: Logger;
   /** Shortest time between two writes of one object. */
   readonly intervalMs: number;
 }
@@ -145,7 +147,7 @@ export class PoolPublisher {
     cached: PublishedPool | undefined,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { client, journal } = this.#ports;
+    const { client, journal, log } = this.#ports;
     // Nobody elsewhere may see an allocation that a power cut could undo.
     await journal.onDisk();
     const labels = {
@@ -157,6 +159,8 @@ export class PoolPublisher {
       const created = { apiVersion: API_VERSION, kind: 'IPPool', metadata: { name, labels }, spec };
       await this.#noteWritten(name, () => client.create(IP_POOLS, created, { signal, ...BY_US }));
     } else if (object.spec.hostName !== spec.hostName) {
+      const { hostName } = object.spec;
+      log.error('pool not published, its object is of another host', { pool: name, hostName });
       return false;
     } else {
       const { resourceVersion } = object;
