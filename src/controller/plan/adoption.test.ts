@@ -56,6 +56,45 @@ describe('claims that were not published', () => {
   });
 });
 
+describe('a block that pods of its former host hold addresses of', () => {
+  const scene = (): IndexScene => {
+    const world = new IndexScene({ subnet: '192.168.0.0/16', interfaceBits: 1, hostBits: 2 });
+    for (const name of ['h0', 'h1', 'h2']) world.addHost(name, A);
+    world.step();
+    // h1 was gone for a moment and came back: it has another index, and pods of before.
+    world.hosts.get('h1')?.published.set(A, 3);
+    world.ledger?.nets[0]?.hosts.delete(1);
+    return world;
+  };
+  const record = { hostName: 'h1', netAddress: A, hostIndex: 1, source: 'IPPool net-1' };
+
+  test('is not given to another host', () => {
+    const world = scene().addHost('h4', A);
+    world.hostRecords.push({ ...record, isInUse: true });
+    const { problems, orphans } = world.step();
+    expect(problems).toEqual([{ kind: 'host-indices-exhausted', netAddress: A, hosts: ['h4'] }]);
+    expect(orphans).toEqual([]);
+    expect(world.indices(A).map(([name]) => name)).toEqual(['h0', 'h2', 'h1']);
+  });
+
+  test('is given again once they are gone', () => {
+    const world = scene().addHost('h4', A);
+    world.hostRecords.push({ ...record, isInUse: false });
+    expect(world.step().problems).toEqual([]);
+    expect(world.hosts.get('h4')?.published.get(A)).toBe(1);
+  });
+
+  test('is named when another host has it already', () => {
+    const world = scene().addHost('h4', A);
+    world.hosts.get('h4')?.published.set(A, 1);
+    world.hostRecords.push({ ...record, isInUse: true });
+    const conflict = { hostIndex: 1, hosts: ['h1', 'h4'], sources: ['IPPool net-1'] };
+    expect(world.step().problems).toEqual([
+      { kind: 'index-conflict', netAddress: A, ...conflict, isPublished: true },
+    ]);
+  });
+});
+
 describe('adoption', () => {
   const scene = (hostBits = 4): IndexScene =>
     new IndexScene({ subnet: '192.168.0.0/16', interfaceBits: 1, hostBits });

@@ -196,7 +196,13 @@ describe('reading records', () => {
     expect(readCidrObject(elsewhere, spec).problems).toHaveLength(1);
   });
 
-  const record = { name: 'p', hostName: 'a', interfaceName: 'eth1', vlanCidr: '192.168.64.0/18' };
+  const record = {
+    name: 'p',
+    hostName: 'a',
+    interfaceName: 'eth1',
+    vlanCidr: '192.168.64.0/18',
+    allocationCount: 0,
+  };
 
   test('an IPPool gives the net address that has its interface index', () => {
     const o = { netAddressAt: () => A, netAddressOf: () => undefined };

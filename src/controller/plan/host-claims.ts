@@ -21,6 +21,8 @@ export interface IndexRecord {
   readonly hostIndex: number;
   /** For people, like `IPPool l3net-192.168.0.0-24`. */
   readonly source: string;
+  /** Pods hold addresses of the block. */
+  readonly isInUse?: boolean;
 }
 
 export interface HostClaims {
@@ -56,6 +58,7 @@ export function collectHostClaims(input: HostClaimsInput): HostClaims {
   const silent = recordsOfSilentHosts(input);
   const isPublished = owned.copy();
   for (const { hostIndex } of silent) addIndex(owned, hostIndex);
+  problems.push(...reserveFormerBlocks(input, owned, isPublished));
   const blocked = new Set<string>();
   const agreed: IndexRecord[] = [];
   for (const [hostName, records] of groupBy(silent, (record) => record.hostName)) {
@@ -90,6 +93,34 @@ function recordsOfSilentHosts(input: HostClaimsInput): readonly IndexRecord[] {
   return input.records.filter(
     ({ hostName }) => !input.gone.has(hostName) && !publishing.has(hostName),
   );
+}
+
+/**
+ * Keeps blocks from others that hosts had before the present one, as long as pods have addresses of
+ * them; a block that another host has already is a problem.
+ */
+function reserveFormerBlocks(
+  input: HostClaimsInput,
+  owned: IndexSet,
+  isPublished: IndexSet,
+): Problem[] {
+  const former = formerBlocks(input);
+  for (const { hostIndex } of former) addIndex(owned, hostIndex);
+  return former
+    .filter(({ hostIndex }) => isPublished.has(hostIndex))
+    .map((record) => toConflict(input, record.hostIndex, [record]));
+}
+
+function formerBlocks(input: HostClaimsInput): readonly IndexRecord[] {
+  const records = input.records.filter(({ isInUse = false }) => isInUse);
+  if (records.length === 0) return [];
+  const published = new Map(
+    input.hosts.map((host) => [host.name, host.published.get(input.netAddress)]),
+  );
+  return records.filter(({ hostName, hostIndex }) => {
+    const present = published.get(hostName);
+    return !input.gone.has(hostName) && present !== undefined && present !== hostIndex;
+  });
 }
 
 /** Indices that are published, and problems with them. */

@@ -16,6 +16,7 @@ export interface PoolRecord {
   readonly interfaceName: string;
   readonly podCidr: string;
   readonly vlanCidr: string;
+  readonly allocationCount: number;
 }
 
 export interface Records {
@@ -92,7 +93,8 @@ export function readPools(
     if (known === undefined) interfaces.push({ netAddress, interfaceIndex: place.interfaceIndex });
     const { hostName } = pool;
     const { hostIndex } = place;
-    hosts.push({ hostName, netAddress, hostIndex, source: `IPPool ${pool.name}` });
+    const isInUse = pool.allocationCount > 0 ? { isInUse: true } : {};
+    hosts.push({ hostName, netAddress, hostIndex, source: `IPPool ${pool.name}`, ...isInUse });
   }
   return { interfaces, hosts, problems };
 }
