@@ -36,6 +36,8 @@ export interface ControllerOptions {
   readonly hostBatchMs?: number;
   /** Daemons publish what they give out within this time. Default 2.5 s. */
   readonly settleMs?: number;
+  /** A Node must be away for so long until its host counts as gone. Default 60 s. */
+  readonly graceMs?: number;
   /** Told what the controller knows as soon as it starts. */
   readonly onStart?: (running: RunningController) => void;
 }
@@ -50,6 +52,8 @@ const RECONCILE_DEADLINE_MS = 120_000;
 const BACKOFF = { initialMs: 200, maxMs: 60_000 };
 const RESYNC_MS = 600_000;
 const SETTLE_MS = 2_500;
+/** The pods of a Node that is away are deleted by Kubernetes itself after 40 s. */
+const GRACE_MS = 60_000;
 /** Somebody else wrote in between: look again at once, but not in a circle. */
 const CONFLICT_MS = 250;
 
@@ -105,6 +109,8 @@ export async function runController(o: ControllerOptions, signal: AbortSignal): 
     leaseDurationMs,
     defaults,
     settleMs: o.settleMs ?? SETTLE_MS,
+    graceMs: o.graceMs ?? GRACE_MS,
+    absentSince: new Map(),
     withdrawals: new Map(),
     hostTurns: new Turns(),
     memories: new Map(),

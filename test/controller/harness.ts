@@ -73,6 +73,7 @@ export class Lab implements AsyncDisposable {
         metrics,
         hostBatchMs: 5,
         settleMs: 50,
+        graceMs: 20,
         onStart: started.resolve,
         ...o,
       },

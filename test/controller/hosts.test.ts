@@ -91,6 +91,28 @@ describe('hosts', () => {
     expect(asked).toEqual([]);
   });
 
+  test('one whose Node is registered anew within the grace keeps everything', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    const seen = (method: string): boolean =>
+      server.seen.some((one) => one.method === method && one.path.endsWith('/nodes/node-1'));
+    for (const name of ['node-0', 'node-1']) await lab.addHost(name, A);
+    await lab.addNetwork('net', toSpec());
+    const { running } = await lab.startController({ graceMs: 60_000 });
+    await lab.untilIndices('node-1', 'net', 1);
+    await addPool(lab, { name: 'net-192.168.1.0-24', network: 'net', host: 'node-1', pods: ['a'] });
+    const { uid } = (await lab.host('node-1')).metadata;
+    await lab.removeNode('node-1');
+    await eventually('its absence is confirmed', () => seen('GET'));
+    await running.queue.idle();
+    await lab.client.create(kinds.NODES, { metadata: { name: 'node-1' } });
+    await lab.addHost('node-2', A);
+    expect(await lab.untilIndices('node-2', 'net', 1)).toEqual({ [A]: 2 });
+    expect((await lab.host('node-1')).metadata.uid).toBe(uid);
+    expect(await lab.indices('node-1', 'net')).toEqual({ [A]: 1 });
+    expect(server.objects('ippools')).toHaveLength(1);
+  });
+
   test('one that returns after it was gone gets an index again', async () => {
     await using embedded = await startLab();
     const { lab } = embedded;

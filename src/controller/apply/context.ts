@@ -25,6 +25,10 @@ export interface ControllerContext {
   readonly defaults: ConfigDefaults;
   /** Daemons publish what they give out within this time. */
   readonly settleMs: number;
+  /** A Node must be away for so long until its host counts as gone. */
+  readonly graceMs: number;
+  /** Since when Nodes were seen to be absent (monotonic), by name. */
+  readonly absentSince: Map<string, number>;
   /** When the indices of a network that ends were withdrawn (monotonic). */
   readonly withdrawals: Map<string, number>;
   /** Of writes to HostInterfaces, by host name. */

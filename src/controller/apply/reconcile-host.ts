@@ -29,6 +29,7 @@ export async function reconcileHost(
     return 'done';
   }
   if (world.hasNode(hostName) || host?.isUnmanaged === true || host?.isTest === true) {
+    context.absentSince.delete(hostName);
     if (host !== undefined) {
       await context.hostTurns.run(
         hostName,
@@ -39,6 +40,8 @@ export async function reconcileHost(
   }
   const node = await context.client.get(NODES, { name: hostName }, { signal });
   if (node !== undefined) return { afterMs: AGAIN_MS }; // the watch will bring it
+  const leftMs = graceLeftMs(context, hostName);
+  if (leftMs > 0) return { afterMs: leftMs };
   if (host !== undefined) {
     context.log.info('host interface of a removed node deleted', { node: hostName });
     await deleteWithFinalizer(context, {
@@ -52,6 +55,17 @@ export async function reconcileHost(
   const stored = await context.client.get(HOST_INTERFACES, { name: hostName }, { signal });
   if (stored !== undefined) return { afterMs: AGAIN_MS };
   return await removeGoneHost(context, hostName, signal);
+}
+
+/**
+ * A node is sometimes deleted only to be registered anew, while its pods run. They are given up
+ * when it stays away for longer; until then nothing of it goes.
+ */
+function graceLeftMs({ absentSince, clock, graceMs }: ControllerContext, hostName: string): number {
+  const nowMs = clock.monotonic();
+  const sinceMs = absentSince.get(hostName) ?? nowMs;
+  absentSince.set(hostName, sinceMs);
+  return Math.max(sinceMs + graceMs - nowMs, 0);
 }
 
 /** With indices they are written at once; this is for NICs that come and go. */
@@ -93,5 +107,6 @@ async function removeGoneHost(
     context.log.info('host is gone', { node: hostName });
     world.markGone(hostName);
   }
+  context.absentSince.delete(hostName);
   return 'done';
 }
