@@ -17,7 +17,8 @@ test('hundreds of ADDs and DELs succeed, and the links of the host are the same'
   using hostNet = openHostNet();
   const before = hostNet.links().map(({ index, name }) => [index, name]);
   const rounds = await rehearse(await ports(hostNet), new AbortController().signal);
-  expect(rounds).toBeGreaterThan(100);
+  // Only the fast back end has one.
+  expect(rounds > 100).toBe(hostNet.openRehearsal !== undefined);
   expect(hostNet.links().map(({ index, name }) => [index, name])).toEqual(before);
 });
 

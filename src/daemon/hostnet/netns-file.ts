@@ -28,7 +28,7 @@ export class NetnsFile implements Disposable {
 
   private constructor(descriptor: number) {
     this.descriptor = descriptor;
-    const { dev, ino } = fstatSync(descriptor); // both have 32 bits
+    const { dev, ino } = fstatSync(descriptor); // both exact: nsfs numbers with 32 bits
     this.id = `${dev}:${ino}`;
   }
 
