@@ -7,6 +7,7 @@
 // A pod counts as ready when a watch of the API server says so. That is not rounded to the kubelet's
 // seconds: this kubelet looks at a pod as soon as it has worked on it, and Ready follows the start
 // of the container, by the runtime's log, within some 15 ms.
+import { cpus } from 'node:os';
 import {
   clusterDown,
   clusterUp,
@@ -178,8 +179,9 @@ function rows(what: string, times: ReadonlyMap<string, readonly number[]>): Benc
     const own = of(name);
     const added = (own.median - plain.median).toFixed(0);
     const p90 = percentile90(times.get(name) ?? []).toFixed(0);
+    const base = what.includes('at once') ? `; the cluster has ${cpus().length} processors` : '';
     return timeRow(`${what}, ${title}`, 'ms', own, {
-      note: name === 'none' ? `p90 ${p90} ms` : `p90 ${p90} ms, adds ${added} ms to the median`,
+      note: `p90 ${p90} ms${name === 'none' ? base : `, adds ${added} ms to the median`}`,
       ...(name === 'none' ? {} : { peer: 'no further NIC', peerTimes: plain }),
       ...(name === 'eight' && isPod
         ? { target: `${(plain.median + ADDED_MS_MAX).toFixed(0)} ms` }

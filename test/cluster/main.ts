@@ -87,10 +87,9 @@ async function shell(): Promise<number> {
   currentShape();
   const folder = dirname((await findPeers()).outside('kubectl'));
   console.log('kubectl is on the PATH; `exit` leaves this shell and the cluster goes on');
-  return interactive([process.env.SHELL ?? '/bin/sh'], {
-    ...process.env,
-    PATH: `${folder}:${process.env.PATH}`,
-  });
+  const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+  await interactive([process.env.SHELL ?? '/bin/sh'], env);
+  return 0; // how the last command in it ended is nobody's failure
 }
 
 async function exec([machine = '', ...argv]: string[]): Promise<number> {

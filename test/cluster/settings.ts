@@ -7,7 +7,7 @@ import { join } from 'node:path';
 export const PREFIX = 'mnk';
 
 /** Folder of everything a running cluster writes; gone when it is down. */
-export const STATE = process.env.MULTI_NIC_CLUSTER_STATE ?? '/tmp/multi-nic-cluster';
+export const STATE = '/tmp/multi-nic-cluster';
 
 /** Kubeconfig of the administrator, in JSON, which is YAML too. */
 export const ADMIN_KUBECONFIG = join(STATE, 'admin.kubeconfig');
