@@ -5,7 +5,7 @@ import { PODS } from '../../src/shared/platform/kube/resource.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, startCluster } from './cluster.ts';
 import { keepDirectory, kindOf, podObject, pool1, poolObject, published } from './cluster-scene.ts';
-import { addressesIn, cniRequest, createFakeHost, send, startHarness } from './harness.ts';
+import { AWAY, addressesIn, cniRequest, createFakeHost, send, startHarness } from './harness.ts';
 
 setDefaultTimeout(120_000);
 
@@ -21,7 +21,7 @@ describe('without an API server', () => {
     await send(first.socket, cniRequest('ADD', { container: 'a' }));
     await first.daemon.stop();
     await api.stop();
-    await using h = await startHarness(common);
+    await using h = await startHarness({ ...common, env: AWAY });
     expect(h.daemon.parts.view.isLive).toBe(false);
     const answer = await send(h.socket, cniRequest('ADD', { container: 'b' }));
     expect(addressesIn(answer)[0]).toBe('192.168.0.2');

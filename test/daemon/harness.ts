@@ -57,6 +57,9 @@ export interface Harness extends AsyncDisposable {
   readonly url: string;
 }
 
+/** For a start while the API server is away; any other waits for it as long as it takes. */
+export const AWAY = { MULTI_NIC_SYNC_WAIT_MS: '100' };
+
 let core: Promise<Core> | undefined;
 /** One core for all tests of a file: daemons that are stopped have given their pools back. */
 export const sharedCore = (): Promise<Core> => {
@@ -82,7 +85,7 @@ export async function startHarness(o: HarnessOptions = {}): Promise<Harness> {
       MULTI_NIC_SPOOL: join(directory, 'spool'),
       MULTI_NIC_INCLUDE_VIRTUAL_NICS: 'true',
       MULTI_NIC_PUBLISH_INTERVAL_MS: '20',
-      MULTI_NIC_SYNC_WAIT_MS: '100',
+      MULTI_NIC_SYNC_WAIT_MS: '20000',
       ...o.env,
     },
     NODE,

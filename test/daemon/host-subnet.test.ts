@@ -3,7 +3,7 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, putHost, startCluster } from './cluster.ts';
-import { addressesIn, cniRequest, createFakeHost, send, startHarness } from './harness.ts';
+import { AWAY, addressesIn, cniRequest, createFakeHost, send, startHarness } from './harness.ts';
 
 setDefaultTimeout(120_000);
 
@@ -60,7 +60,7 @@ test('a start without the API server still knows the addresses of the hosts', as
   await eventually('saved, the host last', () => journal.plans('host').size === 1);
   await first.daemon.stop();
   await api.stop();
-  const second = await startHarness({ api, hostNet, directory: first.directory });
+  const second = await startHarness({ api, hostNet, directory: first.directory, env: AWAY });
   const given = await fill(second.socket, hostNet, 'd');
   expect(given).not.toEqual([]);
   for (const address of addresses(10, 12)) expect(given).not.toContain(address);

@@ -10,11 +10,12 @@ import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, startCluster } from './cluster.ts';
 import { keepDirectory, podObject, published } from './cluster-scene.ts';
 import {
+  AWAY,
   addressesIn,
   cniRequest,
   createFakeHost,
   type Harness,
-  quietLog,
+  type HarnessOptions,
   send,
   startHarness,
 } from './harness.ts';
@@ -34,8 +35,8 @@ async function setUp(pods: readonly string[]) {
   const api = await startCluster(objects);
   const hostNet = createFakeHost();
   for (const pod of ['c1', 'c2', 'c3']) hostNet.addNetns(`/run/netns/${pod}`);
-  const start = (log = quietLog()): Promise<Harness> =>
-    startHarness({ hostNet, api, directory: directory.path, log });
+  const start = (o: Partial<HarnessOptions> = {}): Promise<Harness> =>
+    startHarness({ hostNet, api, directory: directory.path, ...o });
   return {
     api,
     start,
@@ -112,7 +113,7 @@ test('an address that another pod got from the old journal is reported, and give
   copyFileSync(world.copy, world.journal);
   // Away at this start: nothing can be compared, and the address is given a second time.
   const outage = world.api.faults.add({ action: 'drop' });
-  h = await world.start();
+  h = await world.start({ env: AWAY });
   const given = addressesIn(await send(h.socket, cniRequest('ADD', { container: 'c2' })));
   expect(given[0]).toBe(before[0]);
   outage[Symbol.dispose]();
@@ -137,7 +138,7 @@ test('a pool whose object another host took is reported, because nobody sees its
   await client.create(IP_POOLS, { ...object, spec: { ...own?.spec, hostName: 'n9' } });
   const lines: string[] = [];
   const log = createLogger({ component: 'test', write: (line) => lines.push(line) });
-  const second = await world.start(log);
+  const second = await world.start({ log });
   await eventually('reported', () =>
     lines.some((line) => line.includes('pool not published') && line.includes('"n9"')),
   );

@@ -5,7 +5,7 @@ import { HOST_INTERFACES, MULTI_NIC_NETWORKS } from '../../src/shared/platform/k
 import { eventually } from '../helpers/eventually.ts';
 import type { FakeHostNet } from '../hostnet/fake-host-net.ts';
 import { hostObject, NODE, networkObject, putHost, startCluster } from './cluster.ts';
-import { createFakeHost, type Harness, startHarness } from './harness.ts';
+import { AWAY, createFakeHost, type Harness, startHarness } from './harness.ts';
 
 setDefaultTimeout(120_000);
 
@@ -122,7 +122,7 @@ describe('routes', () => {
     await settled(hostNet, 1);
     await first.daemon.stop();
     await api.stop();
-    const second = await startHarness({ api, hostNet, directory: first.directory });
+    const second = await startHarness({ api, hostNet, directory: first.directory, env: AWAY });
     await second.daemon.idle();
     expect(ours(hostNet)).toEqual(expected(1));
     await second.daemon.stop();
