@@ -150,7 +150,8 @@ describe('contradictions', () => {
     await lab.addHost('node-0', A);
     await lab.addNetwork('net', toSpec());
     await lab.startController();
-    await eventually('a claim is not published', () => publishing.hits > 0 && blind.hits > 0);
+    await lab.untilCondition('net', 'IndicesAllocated', 'False', 'WriteFailed');
+    await eventually('the watch is silent', () => blind.hits > 0);
     const [ledger] = server.objects('configmaps');
     const data = { 'ledger.json': '{"networkUid":' };
     await lab.client.replace(kinds.CONFIG_MAPS, { ...ledger, data });
