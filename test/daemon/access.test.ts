@@ -102,7 +102,7 @@ test('the rights of the daemon are those that it uses', async () => {
   empty.faults.add({ action: 'hang', match: own });
   const newcomer = await startHarness({ api: empty, hostNet: createFakeHost() });
   await eventually('host published', () => empty.object('hostinterfaces', NODE) !== undefined);
-  await newcomer.daemon.stop();
+  await newcomer[Symbol.asyncDispose]();
   await api.close();
   await empty.close();
   expect([...used].sort()).toEqual(granted().sort());

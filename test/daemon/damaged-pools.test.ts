@@ -40,7 +40,7 @@ async function takeOver(world: v.InferOutput<typeof Damaged>, node: string): Pro
   const env = { K8S_NODENAME: node };
   const h = await startHarness({ api, hostNet: createFakeHost(), env });
   const held = new Set(h.daemon.parts.journal.held().map(({ address }) => address));
-  await h.daemon.stop();
+  await h[Symbol.asyncDispose]();
   await api.close();
   return held;
 }

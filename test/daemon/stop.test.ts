@@ -43,7 +43,7 @@ describe('a daemon that is stopped', () => {
     await h.daemon.stop();
     expect(performance.now() - startMs).toBeLessThan(STOP_MS_MAX);
     for (const socket of held) socket.destroy();
-    await h.api.close();
+    await h[Symbol.asyncDispose]();
   });
 
   test('answers what is under way first', async () => {
@@ -63,7 +63,7 @@ describe('a daemon that is stopped', () => {
     expect(answer.status).toBe(200);
     await stopping;
     await expect(send(h.socket, cniRequest('STATUS'))).rejects.toThrow();
-    await h.api.close();
+    await h[Symbol.asyncDispose]();
   });
 });
 
