@@ -52,8 +52,13 @@ export class PoolPublisher {
   readonly #ports: PublisherPorts;
   readonly #lastWriteMs = new Map<string, number>();
   readonly #lastStatusMs = new Map<string, number>();
-  /** What our last write made of an object, and the version of it that a watch had told by then. */
-  readonly #written = new Map<string, { heard: string | undefined; object: PublishedPool }>();
+  /** Objects as our last request showed them, and the version that a watch had told by then. */
+  readonly #known = new Map<
+    string,
+    { readonly heard: string | undefined; readonly object: PublishedPool | undefined }
+  >();
+  /** Objects of which the last write has not succeeded. */
+  readonly #unsure = new Set<string>();
 
   constructor(ports: PublisherPorts) {
     this.#ports = ports;
@@ -67,7 +72,7 @@ export class PoolPublisher {
     if (record === undefined) return await this.#remove(name, signal);
     if (!keeper.isComplete(name)) return 'done';
     const wanted = this.#desired(record);
-    const object = this.#newest(name);
+    const object = await this.#newest(name, signal);
     if (object === undefined || !isPublished(object, wanted)) {
       const waitMs = this.#waitMs(this.#lastWriteMs.get(name), this.#ports.intervalMs);
       if (waitMs > 0) return { afterMs: waitMs };
@@ -79,20 +84,36 @@ export class PoolPublisher {
 
   /**
    * The object as a watch told it last, or as we wrote it since: after an outage of the API server
-   * watches come back later than writes succeed.
+   * watches come back later than writes succeed. After a write that failed it is read: the write
+   * may have been done all the same, or have met something newer.
    */
-  #newest(name: string): PublishedPool | undefined {
-    const heard = this.#ports.view.publishedPools().get(name);
-    const written = this.#written.get(name);
-    if (written !== undefined && written.heard === heard?.resourceVersion) return written.object;
-    this.#written.delete(name);
+  async #newest(name: string, signal: AbortSignal): Promise<PublishedPool | undefined> {
+    const { view, client } = this.#ports;
+    const heard = view.publishedPools().get(name);
+    if (this.#unsure.has(name)) {
+      const object = await client.get(IP_POOLS, { name }, { signal });
+      this.#noteRead(name, { heard, object });
+      this.#unsure.delete(name);
+    }
+    const known = this.#known.get(name);
+    if (known !== undefined && known.heard === heard?.resourceVersion) return known.object;
+    this.#known.delete(name);
     return heard;
   }
 
-  async #noteWritten(name: string, write: () => Promise<IpPool>): Promise<void> {
-    const heard = this.#ports.view.publishedPools().get(name)?.resourceVersion;
-    const object = toPublishedPool(await write());
-    this.#written.set(name, { heard, object });
+  async #writeObject(name: string, write: () => Promise<IpPool>): Promise<void> {
+    const heard = this.#ports.view.publishedPools().get(name);
+    this.#unsure.add(name);
+    this.#noteRead(name, { heard, object: await write() });
+    this.#unsure.delete(name);
+  }
+
+  #noteRead(
+    name: string,
+    o: { heard: PublishedPool | undefined; object: IpPool | undefined },
+  ): void {
+    const object = o.object === undefined ? undefined : toPublishedPool(o.object);
+    this.#known.set(name, { heard: o.heard?.resourceVersion, object });
   }
 
   #waitMs(last: number | undefined, intervalMs: number): number {
@@ -117,7 +138,7 @@ export class PoolPublisher {
     if (waitMs > 0) return { afterMs: waitMs };
     this.#lastStatusMs.set(name, clock.monotonic());
     const patch = { type: 'merge', subresource: 'status', body: { status }, ...BY_US } as const;
-    await this.#noteWritten(name, () => client.patch(IP_POOLS, { name }, patch, { signal }));
+    await this.#writeObject(name, () => client.patch(IP_POOLS, { name }, patch, { signal }));
     return 'done';
   }
 
@@ -157,7 +178,7 @@ export class PoolPublisher {
     const object = cached ?? (await this.#findUnlabelled(name, signal));
     if (object === undefined) {
       const created = { apiVersion: API_VERSION, kind: 'IPPool', metadata: { name, labels }, spec };
-      await this.#noteWritten(name, () => client.create(IP_POOLS, created, { signal, ...BY_US }));
+      await this.#writeObject(name, () => client.create(IP_POOLS, created, { signal, ...BY_US }));
     } else if (object.spec.hostName !== spec.hostName) {
       const { hostName } = object.spec;
       log.error('pool not published, its object is of another host', { pool: name, hostName });
@@ -167,7 +188,7 @@ export class PoolPublisher {
       const finalizers = object.finalizers.filter((finalizer) => finalizer !== IP_POOL_FINALIZER);
       const body = { metadata: { resourceVersion, labels, finalizers }, spec };
       const patch = { type: 'merge', body, ...BY_US } as const;
-      await this.#noteWritten(name, () => client.patch(IP_POOLS, { name }, patch, { signal }));
+      await this.#writeObject(name, () => client.patch(IP_POOLS, { name }, patch, { signal }));
     }
     this.counts.written += 1;
     return true;
@@ -201,7 +222,8 @@ export class PoolPublisher {
     }
     this.#lastWriteMs.delete(name);
     this.#lastStatusMs.delete(name);
-    this.#written.delete(name);
+    this.#known.delete(name);
+    this.#unsure.delete(name);
     await keeper.forget(name);
     return 'done';
   }
