@@ -7,8 +7,8 @@ import { initPid, runOn } from './machine.ts';
 import { nodeNames, readPools } from './product.ts';
 
 /**
- * Publishing takes about a second. After an outage of the API server a watch is opened again after
- * up to 30 s, and until then a daemon may hold its last write for the present state.
+ * Publishing takes about a second; what failed while the API server was away is tried again after up
+ * to 30 s.
  */
 const AGREE_MS = 45_000;
 
