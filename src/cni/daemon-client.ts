@@ -70,15 +70,16 @@ function toFailure(
   error: unknown,
   o: { readonly socketPath: string; readonly timeoutMs: number },
 ): DaemonAnswer {
-  const details = { socket: o.socketPath, reason: reasonOf(error) };
+  const socket = { socket: o.socketPath };
   if (error instanceof TimedOutError) {
     const message = `the multi-nic daemon did not answer within ${o.timeoutMs / 1000} s`;
-    return { outcome: 'unknown', error: new DomainError('timeout', message, { details }) };
+    return { outcome: 'unknown', error: new DomainError('timeout', message, { details: socket }) };
   }
   if (error instanceof TooLongError) {
     const message = `the answer of the multi-nic daemon has ${error.message}`;
     return { outcome: 'unknown', error: new DomainError('reply-invalid', message) };
   }
+  const details = { ...socket, reason: reasonOf(error) };
   const outcome = error instanceof NotSentError ? 'not-sent' : 'unknown';
   // The words "post fail" are what operators of the original search for.
   const message =

@@ -191,7 +191,12 @@ for (const [name, callClient] of clients) {
       using dir = folder();
       const path = join(dir.path, 'd.sock');
       using _server = rawServer(path, () => undefined);
-      expect(await ask(path, 50)).toMatchObject({ outcome: 'unknown', kind: 'timeout' });
+      expect(await ask(path, 50)).toEqual({
+        outcome: 'unknown',
+        kind: 'timeout',
+        message: 'the multi-nic daemon did not answer within 0.05 s',
+        details: { socket: path },
+      });
     });
 
     test('it stops in the middle: the time is up', async () => {
