@@ -56,6 +56,7 @@ describe('renderDaemonSet', () => {
       capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'SYS_ADMIN'] },
     });
     expect(pod.hostNetwork).toBe(true);
+    expect(pod.securityContext).toEqual({ seccompProfile: { type: 'RuntimeDefault' } });
     expect(pod).not.toHaveProperty('hostPID');
     expect(pod.initContainers[0]?.securityContext).toMatchObject({
       capabilities: { drop: ['ALL'] },

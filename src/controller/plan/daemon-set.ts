@@ -79,6 +79,8 @@ function renderPod(config: DaemonConfig, daemon: DaemonSpec): Record<string, unk
     hostNetwork: true,
     dnsPolicy: 'ClusterFirstWithHostNet',
     priorityClassName: 'system-node-critical',
+    // What the runtime filters for everybody leaves netlink and setns(2) to those with the right.
+    securityContext: { seccompProfile: { type: 'RuntimeDefault' } },
     nodeSelector: { 'kubernetes.io/os': 'linux', ...daemon.nodeSelector },
     ...(daemon.tolerations === undefined ? {} : { tolerations: daemon.tolerations }),
     ...(secret === '' ? {} : { imagePullSecrets: [{ name: secret }] }),
