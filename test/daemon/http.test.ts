@@ -214,6 +214,29 @@ describe('views', () => {
     );
   });
 
+  test('every attachment is shown once, in whatever parts they are read', async () => {
+    const { h, hostNet } = await setUp();
+    await using _ = h;
+    const config = { args: { cni: { nics: 1 } } };
+    const shown = async (): Promise<string[]> => {
+      const view = (await (await fetch(`${h.url}/v1/attachments`)).json()) as {
+        count: number;
+        attachments: { containerId: string }[];
+      };
+      expect(view.count).toBe(view.attachments.length);
+      return view.attachments.map(({ containerId }) => containerId);
+    };
+    expect(await shown()).toEqual([]);
+    const containers: string[] = [];
+    for (let number = 0; number < 101; number++) {
+      const container = `many-${number}`;
+      hostNet.addNetns(`/run/netns/${container}`);
+      await send(h.socket, cniRequest('ADD', { container, config }));
+      containers.push(container);
+      if (number >= 99 || number === 49) expect(await shown()).toEqual(containers);
+    }
+  });
+
   test('why tells what was considered, given and refused', async () => {
     const { h } = await setUp();
     await using _ = h;

@@ -11,6 +11,7 @@ import type { Journal } from '../journal/journal.ts';
 import type { Metrics } from '../metrics.ts';
 import type { RouteKeeper } from '../routes/route-keeper.ts';
 import type { AppEnv } from './app-env.ts';
+import { attachmentsDocument } from './attachments-document.ts';
 
 /** What the views show. */
 export interface ViewSources {
@@ -25,9 +26,6 @@ export interface ViewSources {
   readonly service: CniService;
 }
 
-/** Attachments in one answer; more are cut off and counted. */
-const ROWS_MAX = 10_000;
-
 /** Adds the views to an app. */
 export function addViews(app: Hono<AppEnv>, s: ViewSources): void {
   app.get('/healthz', (c) => c.json({ status: 'alive', node: s.node }));
@@ -39,10 +37,9 @@ export function addViews(app: Hono<AppEnv>, s: ViewSources): void {
   app.get('/metrics', (c) =>
     c.text(s.metrics.text(), 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }),
   );
-  app.get('/v1/attachments', (c) => {
-    const rows = s.journal.list();
-    return c.json({ node: s.node, count: rows.length, attachments: rows.slice(0, ROWS_MAX) });
-  });
+  app.get('/v1/attachments', (c) =>
+    c.body(attachmentsDocument(s.node, s.journal), 200, { 'content-type': 'application/json' }),
+  );
   app.get('/v1/pools', (c) => c.json({ node: s.node, ...poolView(s) }));
   app.get('/v1/routes', (c) =>
     c.json({ node: s.node, ...s.routes.report, actual: s.routes.actual() }),

@@ -151,13 +151,18 @@ export class Journal implements Disposable {
     return this.#stateOf.get(network, containerId, ifName)?.state;
   }
 
-  /** All attachments, or those that fit every given member, by id. */
+  /**
+   * All attachments, or those that fit every given member, by id. `after` is an id; `limit` is how
+   * many there are at most.
+   */
   list(
     o: {
       state?: AttachmentState;
       network?: string;
       containerId?: string;
       pod?: { namespace: string; name: string };
+      after?: number;
+      limit?: number;
     } = {},
   ): Attachment[] {
     const terms: [string, string | number][] = [];
@@ -167,11 +172,10 @@ export class Journal implements Disposable {
     if (o.pod !== undefined) {
       terms.push(['pod_namespace = ?', o.pod.namespace], ['pod_name = ?', o.pod.name]);
     }
+    if (o.after !== undefined) terms.push(['id > ?', o.after]);
     const where = terms.length === 0 ? '' : `WHERE ${terms.map(([term]) => term).join(' AND ')}`;
-    return this.#read(
-      where,
-      terms.map(([, value]) => value),
-    );
+    const values = terms.map(([, value]) => value);
+    return this.#read(where, values, o.limit);
   }
 
   /** All attachments without what is in their bodies, which is most of them. */
@@ -372,10 +376,11 @@ export class Journal implements Disposable {
     });
   }
 
-  #read(where: string, values: (string | number)[]): Attachment[] {
+  /** A negative limit is none (SQLite, SELECT, section 4). */
+  #read(where: string, values: (string | number)[], limit = -1): Attachment[] {
     return this.#db
-      .query<Row, (string | number)[]>(`SELECT * FROM attachments ${where} ORDER BY id`)
-      .all(...values)
+      .query<Row, (string | number)[]>(`SELECT * FROM attachments ${where} ORDER BY id LIMIT ?`)
+      .all(...values, limit)
       .map((row) => toAttachment(row, this.path));
   }
 }
