@@ -67,24 +67,40 @@ export function listNames(names: readonly string[]): string {
   return names.length <= NAMES_MAX ? shown : `${shown} and ${names.length - NAMES_MAX} more`;
 }
 
-/** One sentence for conditions and logs. */
+/** One sentence for conditions and logs: what is the matter, and what to do about it. */
 export function describeProblem(problem: Problem): string {
+  return `${sayProblem(problem)}: ${REMEDIES[problem.kind]}`;
+}
+
+const IMMUTABLE = '(it cannot be changed in this one)';
+const GREATER_BLOCK = `make a new network with a greater hostBlock ${IMMUTABLE}`;
+const WRONG_RECORD = 'delete the one that no pod has addresses of';
+
+const REMEDIES: Readonly<Record<Problem['kind'], string>> = {
+  'interface-indices-exhausted':
+    'list in masterNets those that are wanted, or ' +
+    `make a new network with a greater interfaceBlock ${IMMUTABLE}`,
+  'too-many-net-addresses': 'list in masterNets those that are wanted',
+  'host-indices-exhausted': GREATER_BLOCK,
+  'host-block-zero': GREATER_BLOCK,
+  'index-conflict': 'see whose pods use the block, drain the other host and delete its record',
+  'records-disagree': WRONG_RECORD,
+  'index-held-twice': 'drain one of them and take the index out of its HostInterface status',
+  'index-outside': 'delete the record that says so',
+  'interface-conflict': WRONG_RECORD,
+  'block-excluded': 'they keep the index and give no more addresses',
+  'net-too-small': `make a new network with a smaller hostBlock ${IMMUTABLE}`,
+  'record-unreadable': 'delete it if no pod has addresses of it',
+};
+
+function sayProblem(problem: Problem): string {
   const hosts = 'hosts' in problem ? listNames(problem.hosts) : '';
+  const nets = 'netAddresses' in problem ? listNames(problem.netAddresses) : '';
   switch (problem.kind) {
-    case 'interface-indices-exhausted': {
-      const nets = listNames(problem.netAddresses);
-      return (
-        `no interface index is left for ${nets}: list in masterNets those that are wanted, or ` +
-        'make a new network with a greater interfaceBlock (it cannot be changed in this one)'
-      );
-    }
-    case 'too-many-net-addresses': {
-      const nets = listNames(problem.netAddresses);
-      return (
-        `a network can have ${NET_ADDRESSES_MAX} net addresses, so there is no room for ${nets}: ` +
-        'list in masterNets those that are wanted'
-      );
-    }
+    case 'interface-indices-exhausted':
+      return `no interface index is left for ${nets}`;
+    case 'too-many-net-addresses':
+      return `a network can have ${NET_ADDRESSES_MAX} net addresses; there is no room for ${nets}`;
     case 'host-indices-exhausted':
       return `no host index is left in ${problem.netAddress} for ${hosts}`;
     case 'host-block-zero':
@@ -100,15 +116,11 @@ export function describeProblem(problem: Problem): string {
     case 'index-outside':
       return `${place(problem)} of ${problem.hostName} is outside the division`;
     case 'interface-conflict': {
-      const nets = listNames(problem.netAddresses);
       const indices = problem.interfaceIndices.join(', ');
       return `records give the interface indices ${indices} to ${nets} in contradiction`;
     }
     case 'block-excluded':
-      return (
-        `excludeCIDRs covers the blocks of ${hosts} in ${problem.netAddress}: ` +
-        'they keep the index and give no more addresses'
-      );
+      return `excludeCIDRs covers the blocks of ${hosts} in ${problem.netAddress}`;
     case 'net-too-small':
       return `${problem.netAddress} has no room for ${problem.hostBits} host bits`;
     case 'record-unreadable':
