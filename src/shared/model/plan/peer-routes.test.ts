@@ -119,6 +119,18 @@ describe('routes', () => {
     ]);
   });
 
+  test('never lead to an address of this host', () => {
+    const copied = host(2);
+    const interfaces = copied.interfaces.map((nic) => ({ ...nic, hostIP: '10.0.1.1' }));
+    const plan = planPeerRoutes(core, four, indices, host(1), [{ ...copied, interfaces }]);
+    expect(plan.routes).toEqual([]);
+    expect(plan.unreachable[0]).toEqual({
+      hostName: 'host2',
+      netAddress: '10.0.1.0/24',
+      reason: "its address 10.0.1.1 is this host's own on eth1",
+    });
+  });
+
   test('never have a next hop outside the net of the NIC', () => {
     const moved = host(2);
     const interfaces = moved.interfaces.map((nic) => ({ ...nic, hostIP: '172.16.0.9' }));

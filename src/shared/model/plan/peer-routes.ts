@@ -1,6 +1,6 @@
 // Which routes a host needs to reach the pods of the other hosts, and which positions two hosts
 // claim at once. Pure: the daemon compares the answer with the kernel's table.
-import { parseAddress } from '../ip/address.ts';
+import { formatAddress, type IpAddress, parseAddress } from '../ip/address.ts';
 import { type Cidr, containsAddress, parseAddressInCidr, parseCidr } from '../ip/cidr.ts';
 import type { InterfaceInfo } from '../objects/host-interface.ts';
 import { type DivisionCore, divideHost, type HostBlock, type PlanHost } from './host-pools.ts';
@@ -110,17 +110,21 @@ function duplicatesIn(
 interface OwnLink {
   readonly interfaceName: string;
   readonly nets: readonly Cidr[];
+  /** Own addresses on it: a route by one of them would lead nowhere. */
+  readonly addresses: readonly IpAddress[];
 }
 
 /** Own NICs that serve the network, by net address. */
 function ownLinks(blocks: readonly HostBlock[]): Map<string, OwnLink> {
   const links = new Map<string, OwnLink>();
   for (const { nic, netAddress } of blocks) {
-    const nets = [
-      parseCidr(netAddress),
-      ...(nic.addresses ?? []).map((text) => parseAddressInCidr(text)?.cidr),
-    ].filter((net) => net !== undefined);
-    links.set(netAddress, { interfaceName: nic.interfaceName, nets });
+    const { interfaceName, hostIP = '', addresses = [] } = nic;
+    const own = addresses.map((text) => parseAddressInCidr(text)).filter(isPresent);
+    links.set(netAddress, {
+      interfaceName,
+      nets: [parseCidr(netAddress), ...own.map(({ cidr }) => cidr)].filter(isPresent),
+      addresses: [parseAddress(hostIP), ...own.map(({ address }) => address)].filter(isPresent),
+    });
   }
   return links;
 }
@@ -128,24 +132,35 @@ function ownLinks(blocks: readonly HostBlock[]): Map<string, OwnLink> {
 function addRoute(plan: PeerRoutePlan, link: OwnLink, peer: PlanHost, block: HostBlock): void {
   const { interfaceName } = link;
   const { family } = block.podCidr;
+  const { netAddress } = block;
+  const unreachable = (reason: string): void => {
+    plan.unreachable.push({ hostName: peer.hostName, netAddress, reason });
+  };
   const via = nextHop(link, block.nic, family);
   if (via === undefined) {
-    const reason = `no IPv${family} address of the peer is on a link with ${interfaceName}`;
-    plan.unreachable.push({ hostName: peer.hostName, netAddress: block.netAddress, reason });
+    unreachable(`no IPv${family} address of the peer is on a link with ${interfaceName}`);
+  } else if (link.addresses.some((own) => isSameAddress(own, via))) {
+    unreachable(`its address ${formatAddress(via)} is this host's own on ${interfaceName}`);
   } else {
-    plan.routes.push({ destination: block.podCidr, via, interfaceName });
+    plan.routes.push({ destination: block.podCidr, via: formatAddress(via), interfaceName });
   }
 }
 
 /** The peer's address in the family: in the shared net address, or in a network of both NICs. */
-function nextHop(link: OwnLink, peer: InterfaceInfo, family: 4 | 6): string | undefined {
-  const fits = (text: string): boolean => {
-    const address = parseAddress(text);
-    return address?.family === family && link.nets.some((net) => containsAddress(net, address));
-  };
+function nextHop(link: OwnLink, peer: InterfaceInfo, family: 4 | 6): IpAddress | undefined {
   const { hostIP = '', addresses = [] } = peer;
-  if (fits(hostIP)) return hostIP;
-  return addresses.map((text) => text.slice(0, text.indexOf('/'))).find(fits);
+  return [hostIP, ...addresses.map((text) => text.slice(0, text.indexOf('/')))]
+    .map((text) => parseAddress(text))
+    .filter(isPresent)
+    .find((one) => one.family === family && link.nets.some((net) => containsAddress(net, one)));
+}
+
+function isSameAddress(a: IpAddress, b: IpAddress): boolean {
+  return a.family === b.family && a.value === b.value;
+}
+
+function isPresent<T>(value: T | undefined): value is T {
+  return value !== undefined;
 }
 
 function positionKey(o: { readonly netAddress: string; readonly hostIndex: number }): string {
