@@ -24,8 +24,12 @@ const untilGone = (lab: Lab, namespace: string): Promise<true> =>
   );
 
 /** Generation and reason of every version of a condition of `net`, as they come. */
-async function seeReasons(lab: Lab, type: string): Promise<ReadonlySet<string>> {
+async function seeReasons(
+  lab: Lab,
+  type: string,
+): Promise<{ readonly reasons: ReadonlySet<string> } & Disposable> {
   const reasons = new Set<string>();
+  const stop = new AbortController();
   const collection = watchCollection({
     client: lab.cluster.newClient('referee'),
     resource: kinds.MULTI_NIC_NETWORKS,
@@ -34,11 +38,11 @@ async function seeReasons(lab: Lab, type: string): Promise<ReadonlySet<string>> 
       if (found !== undefined) reasons.add(`${found.observedGeneration} ${found.reason}`);
     },
     onChange: () => undefined,
-    signal: AbortSignal.timeout(5_000),
+    signal: stop.signal,
     log: createLogger({ component: 'referee', write: () => undefined }),
   });
   await collection.synced;
-  return reasons;
+  return { reasons, [Symbol.dispose]: () => stop.abort(new Error('the test is over')) };
 }
 
 describe('definitions', () => {
@@ -145,7 +149,7 @@ describe('definitions', () => {
     await using embedded = await startLab();
     const { lab, server } = embedded;
     await lab.serve(A, toSpec({ namespaces: ['default'] }));
-    const reasons = await seeReasons(lab, 'NadsReady');
+    using seen = await seeReasons(lab, 'NadsReady');
     const match = { method: 'PATCH', plural: 'network-attachment-definitions' };
     using conflict = server.faults.add({ action: 'status', code: 409, times: 1, match });
     const body = { spec: { plugin: { args: { mode: 'l3', mtu: '9000' } } } };
@@ -154,8 +158,8 @@ describe('definitions', () => {
       const { spec } = (await nad(lab, 'default')) ?? {};
       return conflict.hits === 1 && spec?.config?.includes('"mtu":9000') === true;
     });
-    await eventually('the change is seen', () => reasons.has('2 Applied'));
-    expect([...reasons]).toEqual(['1 Applied', '2 Applied']);
+    await eventually('the change is seen', () => seen.reasons.has('2 Applied'));
+    expect([...seen.reasons]).toEqual(['1 Applied', '2 Applied']);
   });
 
   test('a namespace that is seen to end late is no failure', async () => {
@@ -163,14 +167,14 @@ describe('definitions', () => {
     const { lab, server } = embedded;
     server.faults.add({ action: 'hang', match: { plural: 'namespaces', isWatch: true } });
     const { running } = await lab.serve(A);
-    const reasons = await seeReasons(lab, 'NadsReady');
+    using seen = await seeReasons(lab, 'NadsReady');
     await lab.client.delete(kinds.NAMESPACES, { name: 'team-a' });
     await lab.client.delete(kinds.NET_ATTACH_DEFS, { name: 'net', namespace: 'team-a' });
     await eventually('a definition is tried', () =>
       server.seen.some(({ method, path }) => method === 'POST' && path.includes('/team-a/')),
     );
     await running.queue.idle();
-    expect([...reasons]).toEqual(['1 Applied']);
+    expect([...seen.reasons]).toEqual(['1 Applied']);
   });
 
   test('the kind may be missing at first: a condition says so, and then they appear', async () => {
