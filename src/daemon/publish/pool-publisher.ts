@@ -55,7 +55,7 @@ export class PoolPublisher {
   /** Objects as our last request showed them, and the version that a watch had told by then. */
   readonly #known = new Map<
     string,
-    { readonly heard: string | undefined; readonly object: PublishedPool | undefined }
+    { readonly heard: string; readonly object: PublishedPool | undefined }
   >();
   /** Objects of which the last write has not succeeded. */
   readonly #unsure = new Set<string>();
@@ -108,12 +108,14 @@ export class PoolPublisher {
     this.#unsure.delete(name);
   }
 
+  /** One that no watch has told of, or not any more, is not kept: it is read before each write. */
   #noteRead(
     name: string,
     o: { heard: PublishedPool | undefined; object: IpPool | undefined },
   ): void {
+    if (o.heard === undefined) return;
     const object = o.object === undefined ? undefined : toPublishedPool(o.object);
-    this.#known.set(name, { heard: o.heard?.resourceVersion, object });
+    this.#known.set(name, { heard: o.heard.resourceVersion, object });
   }
 
   #waitMs(last: number | undefined, intervalMs: number): number {
