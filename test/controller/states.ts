@@ -5,7 +5,12 @@ import * as v from 'valibot';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
 import type { Lab } from './harness.ts';
 
-export type StateName = '01-ipvlan-l3' | '02-macvlan-excludes' | '03-host-subnet';
+export type StateName =
+  | '01-ipvlan-l3'
+  | '02-macvlan-excludes'
+  | '03-host-subnet'
+  | '05-host-replace'
+  | '09-half-done';
 
 const folder = join(import.meta.dir, '../golden/states');
 const StoredList = v.looseObject({
@@ -15,6 +20,7 @@ const StoredList = v.looseObject({
         name: v.string(),
         namespace: v.optional(v.string()),
         uid: v.string(),
+        deletionTimestamp: v.optional(v.string()),
         ownerReferences: v.optional(v.array(v.looseObject({ uid: v.string() }))),
       }),
       status: v.optional(v.unknown()),
@@ -100,13 +106,20 @@ async function createAll(
 ): Promise<void> {
   const raw = { ...resource, parse: kinds.parseNamed };
   for (const stored of objects) {
-    const { uid, resourceVersion: _version, ...metadata } = change(stored).metadata;
+    const {
+      uid,
+      resourceVersion: _version,
+      deletionTimestamp,
+      ...metadata
+    } = change(stored).metadata;
     const { status, ...rest } = change(stored);
     const created = await lab.client.create(raw, { ...rest, metadata });
     uids.set(uid, created.metadata.uid ?? '');
-    if (status === undefined || resource.plural === 'namespaces') continue;
     const { name, namespace } = metadata;
-    const patch = { type: 'merge', subresource: 'status', body: { status } } as const;
-    await lab.client.patch(raw, { name, namespace }, patch);
+    if (status !== undefined && resource.plural !== 'namespaces') {
+      const patch = { type: 'merge', subresource: 'status', body: { status } } as const;
+      await lab.client.patch(raw, { name, namespace }, patch);
+    }
+    if (deletionTimestamp !== undefined) await lab.client.delete(raw, { name, namespace });
   }
 }
