@@ -29,15 +29,15 @@ export async function terminateNetwork(
   networkName: string,
   signal: AbortSignal,
 ): Promise<Termination> {
-  return (
+  const left =
     (await removeNads(context, networkName, signal)) ??
     awaitPods(context, networkName) ??
     (await unpublish(context, networkName, signal)) ??
     (await removePools(context, networkName, signal)) ??
     (await removeCidr(context, networkName, signal)) ??
-    (await removeLedger(context, networkName, signal)) ??
-    clean
-  );
+    (await removeLedger(context, networkName, signal));
+  if (left === undefined) context.withdrawals.delete(networkName);
+  return left ?? clean;
 }
 
 /** True when anything of the network is left that `terminateNetwork` would take away. */
@@ -156,6 +156,5 @@ async function removeLedger(
 ): Promise<Termination | undefined> {
   if (context.world.ledger(networkName) === undefined) return undefined;
   await deleteLedger(context, networkName, signal);
-  context.withdrawals.delete(networkName);
   return waiting('RemovingLedger', 'the ledger is being removed', AGAIN_MS);
 }
