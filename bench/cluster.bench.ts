@@ -14,6 +14,7 @@ import {
   downWhenInterrupted,
   whyNoCluster,
 } from '../test/cluster/cluster.ts';
+import { waitForConsistency } from '../test/cluster/consistency.ts';
 import { sandboxTimes, timePods } from '../test/cluster/latency.ts';
 import { writeFile } from '../test/cluster/machine.ts';
 import { deletePods, type PodRequest } from '../test/cluster/pods.ts';
@@ -33,7 +34,7 @@ import { type BenchRow, summarise, type Times, timeRow } from './row.ts';
 const RAILS = 8;
 const SINGLE_PODS = 50;
 const GROUP_PODS = 20;
-const GROUP_ROUNDS = 5;
+const GROUP_ROUNDS = 3;
 /** What 8 NICs may add to the median of a pod's start, in milliseconds. */
 const ADDED_MS_MAX = 100;
 
@@ -122,7 +123,7 @@ async function measureSingle(): Promise<TimesByVariant> {
   for (const { variant, round } of inTurn(SINGLE_PODS)) {
     const pod = podOf(`single-${variant.name}-${round}`, variant, round);
     times.get(variant.name)?.push(...(await timePods([pod], 60_000)));
-    await deletePods(pod.name, { timeoutMs: 60_000 });
+    await removePods(pod.name);
   }
   return times;
 }
@@ -139,9 +140,15 @@ async function measureGroups(): Promise<{ pods: TimesByVariant; shares: TimesByV
     const times = await timePods(pods, 120_000);
     all.get(variant.name)?.push(...times);
     shares.get(variant.name)?.push(Math.max(...times) / GROUP_PODS);
-    await deletePods(group, { timeoutMs: 120_000 });
+    await removePods(group);
   }
   return { pods: all, shares };
+}
+
+/** The next ones begin when nothing is left to do for these. */
+async function removePods(group: string): Promise<void> {
+  await deletePods(group, { timeoutMs: 120_000 });
+  await waitForConsistency({ attachments: 0 });
 }
 
 /**

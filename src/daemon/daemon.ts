@@ -26,8 +26,11 @@ import { jobForKernelEvent, jobsForClusterChange, Upkeep } from './upkeep.ts';
 const FIRST_ID_EPOCH_MS = Date.UTC(2025, 0, 1);
 const RETRY_MS = 1_000;
 const WAITING = 'waiting for the API server';
-/** From a change of a pool to its publishing. */
-const POOL_DELAY_MS = 200;
+/**
+ * From a change of a pool to its publishing: until then the pod has started, and what the writes
+ * cost on its node and elsewhere does not delay it. Changes that follow one another are one write.
+ */
+const POOL_DELAY_MS = 1_000;
 
 /** One running daemon. */
 export class Daemon {
