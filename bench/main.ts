@@ -110,9 +110,15 @@ async function earlierResults(): Promise<Results> {
   return (await file.exists()) ? ((await file.json()) as Results) : {};
 }
 
-/** What was measured now replaces what is there; another process may have written meanwhile. */
+/**
+ * What was measured now replaces what is there, also what another process wrote meanwhile; a
+ * failure replaces nothing.
+ */
 async function writeResults(measured: Results): Promise<void> {
-  const results = { ...(await earlierResults()), ...measured };
+  const results = await earlierResults();
+  for (const [name, rows] of Object.entries(measured)) {
+    if (typeof rows !== 'string' || !Array.isArray(results[name])) results[name] = rows;
+  }
   const machine = `${cpus().length} processors, ${cpus()[0]?.model.trim() ?? 'unknown'}`;
   const intro =
     '# Results\n\nWritten by `make bench`. Figures of one table were measured in one run; compare ratios, not ' +
