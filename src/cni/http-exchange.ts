@@ -5,12 +5,11 @@
 
 import { TooLongError } from './bounded-text.ts';
 import { type Exchange, type HttpAnswer, NotSentError, TimedOutError } from './exchange.ts';
+import { GrowingBytes } from './growing-bytes.ts';
 import { type Libc, SystemError } from './libc.ts';
 
 /** Bytes of the longest status line and headers. */
 const HEAD_BYTES_MAX = 16_384;
-/** A larger buffer at once would bring on a collection of garbage, 1 ms. */
-const BUFFER_BYTES = 4096;
 
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: |\r\n)/;
 const CONTENT_LENGTH = /^content-length:[ \t]*(\d{1,15})[ \t]*$/im;
@@ -70,18 +69,19 @@ class Connection implements Disposable {
   }
 
   receive(bodyBytesMax: number): HttpAnswer {
-    const received = new Received(this);
+    const received = new GrowingBytes();
     let head = parseHead(received.bytes);
     while (head === undefined) {
-      if (!received.more(HEAD_BYTES_MAX))
+      if (!this.#receiveMore(received, HEAD_BYTES_MAX)) {
         throw new BrokenAnswerError('the connection ended in the head');
+      }
       head = parseHead(received.bytes);
     }
     const { status, mediaType, bodyAt, bodyBytes } = head;
     if ((bodyBytes ?? 0) > bodyBytesMax) throw new TooLongError(bodyBytesMax);
     const end = bodyAt + (bodyBytes ?? Number.POSITIVE_INFINITY);
     while (received.bytes.length < end) {
-      if (!received.more(bodyAt + bodyBytesMax + 1)) break;
+      if (!this.#receiveMore(received, bodyAt + bodyBytesMax + 1)) break;
     }
     const body = received.bytes.subarray(bodyAt, end);
     if (body.length < (bodyBytes ?? 0)) {
@@ -94,8 +94,14 @@ class Connection implements Disposable {
     this.#libc.close(this.#fd);
   }
 
+  /** Waits for more; false at the end. Throws a TooLongError if there are so many already. */
+  #receiveMore(received: GrowingBytes, bytesMax: number): boolean {
+    if (received.bytes.length >= bytesMax) throw new TooLongError(bytesMax);
+    return received.append((into) => this.#receiveSome(into)) > 0;
+  }
+
   /** At least one byte, or 0 at the end. */
-  receiveSome(into: Uint8Array): number {
+  #receiveSome(into: Uint8Array): number {
     for (;;) {
       const count = this.#libc.receiveSome(this.#fd, this.#path, into);
       if (count !== undefined) return count;
@@ -107,34 +113,6 @@ class Connection implements Disposable {
     const leftMs = this.#deadline - performance.now();
     if (leftMs <= 0) throw new TimedOutError();
     this.#libc.wait(this.#fd, what, leftMs);
-  }
-}
-
-/** What has come of an answer so far. */
-class Received {
-  readonly #connection: Connection;
-  #buffer = new Uint8Array(BUFFER_BYTES);
-  #length = 0;
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
-
-  get bytes(): Uint8Array {
-    return this.#buffer.subarray(0, this.#length);
-  }
-
-  /** Waits for more; false at the end. Throws a TooLongError if there are so many already. */
-  more(bytesMax: number): boolean {
-    if (this.#length >= bytesMax) throw new TooLongError(bytesMax);
-    if (this.#length === this.#buffer.length) {
-      const larger = new Uint8Array(this.#length * 2);
-      larger.set(this.#buffer);
-      this.#buffer = larger;
-    }
-    const count = this.#connection.receiveSome(this.#buffer.subarray(this.#length));
-    this.#length += count;
-    return count > 0;
   }
 }
 

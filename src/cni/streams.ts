@@ -1,11 +1,10 @@
 // Standard input and output as a plugin needs them: read once to the end, written once.
 
+import { GrowingBytes } from './growing-bytes.ts';
 import type { Libc } from './libc.ts';
 
 const STDIN = 0;
 const STDOUT = 1;
-/** A larger buffer at once would bring on a collection of garbage, 1 ms. */
-const BUFFER_BYTES = 4096;
 
 /** The standard streams of this process. */
 export interface Streams {
@@ -19,16 +18,10 @@ export interface Streams {
 export function createStreams(libc: Libc): Streams {
   return {
     readAll: (limitBytes) => {
-      let buffer = new Uint8Array(BUFFER_BYTES);
-      for (let length = 0; ; ) {
-        if (length === buffer.length) {
-          const larger = new Uint8Array(length * 2);
-          larger.set(buffer);
-          buffer = larger;
-        }
-        const count = libc.read(STDIN, 'standard input', buffer.subarray(length));
-        length += count;
-        if (count === 0 || length > limitBytes) return buffer.subarray(0, length);
+      const input = new GrowingBytes();
+      for (;;) {
+        const count = input.append((into) => libc.read(STDIN, 'standard input', into));
+        if (count === 0 || input.bytes.length > limitBytes) return input.bytes;
       }
     },
     print: (text) => libc.writeAll(STDOUT, 'standard output', new TextEncoder().encode(text)),
