@@ -70,15 +70,21 @@ async function stopped<T>(h: Harness, work: () => Promise<T>): Promise<T> {
   return result;
 }
 
+/** Addresses of c1 that the pools list, and that the journal, an old copy, does not. */
+async function forgottenAddresses(world: Awaited<ReturnType<typeof setUp>>): Promise<string[]> {
+  const empty = await world.start();
+  await stopped(empty, async () => undefined);
+  copyFileSync(world.journal, world.copy);
+  const h = await world.start();
+  const addresses = await stopped(h, () => add(h, 'c1'));
+  copyFileSync(world.copy, world.journal);
+  return addresses;
+}
+
 test('addresses that only the published pools list are held until their pods are gone', async () => {
   await using world = await setUp(['c1', 'c2']);
-  let h = await world.start();
-  await stopped(h, async () => undefined);
-  copyFileSync(world.journal, world.copy);
-  h = await world.start();
-  const before = await stopped(h, () => add(h, 'c1'));
-  copyFileSync(world.copy, world.journal);
-  h = await world.start();
+  const before = await forgottenAddresses(world);
+  const h = await world.start();
   const after = await add(h, 'c2');
   expect(after).toHaveLength(4);
   expect(after.filter((address) => before.includes(address))).toEqual([]);
@@ -105,15 +111,10 @@ test('an ordinary restart takes nothing over, not even what was released a momen
 
 test('an address that another pod got from the old journal is reported, and given to nobody', async () => {
   await using world = await setUp(['c1', 'c2']);
-  let h = await world.start();
-  await stopped(h, async () => undefined);
-  copyFileSync(world.journal, world.copy);
-  h = await world.start();
-  const before = await stopped(h, () => add(h, 'c1'));
-  copyFileSync(world.copy, world.journal);
+  const before = await forgottenAddresses(world);
   // Away at this start: nothing can be compared, and the address is given a second time.
   const outage = world.api.faults.add({ action: 'drop' });
-  h = await world.start({ env: AWAY });
+  const h = await world.start({ env: AWAY });
   const given = addressesIn(await send(h.socket, cniRequest('ADD', { container: 'c2' })));
   expect(given[0]).toBe(before[0]);
   outage[Symbol.dispose]();

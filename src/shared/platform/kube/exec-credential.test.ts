@@ -31,19 +31,28 @@ describe('credential plugins', () => {
     exec: { apiVersion: 'client.authentication.k8s.io/v1', command, ...extra },
   });
 
-  test('a token is used until it expires', async () => {
-    const expirationTimestamp = new Date(Date.now() + 3_600_000).toISOString();
-    const path = plugin({ token: 'good', expirationTimestamp });
+  /** A target whose credentials come from this plugin, and whose clock the test moves. */
+  const clockedTarget = async (path: string) => {
     let elapsedMs = 0;
     const target = await loadApiTarget({
       kubeconfigPath: kubeconfig(trusted(server.url), execUser(path)),
       env: process.env,
       now: () => elapsedMs,
     });
+    const pass = (ms: number): void => {
+      elapsedMs += ms;
+    };
+    return { target, pass };
+  };
+
+  test('a token is used until it expires', async () => {
+    const expirationTimestamp = new Date(Date.now() + 3_600_000).toISOString();
+    const path = plugin({ token: 'good', expirationTimestamp });
+    const { target, pass } = await clockedTarget(path);
     const client = createKubeClient(target);
     for (let round = 0; round < 3; round += 1) {
       await client.list(NODES);
-      elapsedMs += 600_000; // what is kept in memory is read again; the plugin's answer still holds
+      pass(600_000); // what is kept in memory is read again; the plugin's answer still holds
     }
     expect(await runsOf(path)).toBe(1);
   });
@@ -51,14 +60,9 @@ describe('credential plugins', () => {
   test('an expired token is replaced', async () => {
     const expirationTimestamp = new Date(Date.now() + 5_000).toISOString(); // within the margin
     const path = plugin({ token: 'good', expirationTimestamp });
-    let elapsedMs = 0;
-    const target = await loadApiTarget({
-      kubeconfigPath: kubeconfig(trusted(server.url), execUser(path)),
-      env: process.env,
-      now: () => elapsedMs,
-    });
+    const { target, pass } = await clockedTarget(path);
     await target.credentials?.();
-    elapsedMs += 31_000;
+    pass(31_000);
     await target.credentials?.();
     expect(await runsOf(path)).toBe(2);
   });
