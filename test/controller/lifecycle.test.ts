@@ -200,6 +200,8 @@ describe('refusals', () => {
     const { lab } = embedded;
     await lab.serve(A);
     const before = await lab.cidr('net');
+    const division = { subnet: '192.168.0.0/16', interfaceBlock: 2, hostBlock: 6 };
+    expect((await lab.network('net')).status?.division).toEqual(division);
     const change = async (subnet: string): Promise<void> => {
       const patch = { type: 'merge', body: { spec: { subnet } } } as const;
       await lab.client.patch(kinds.MULTI_NIC_NETWORKS, { name: 'net' }, patch);
@@ -209,6 +211,7 @@ describe('refusals', () => {
     expect(message).toContain('subnet changed from 192.168.0.0/16 to 192.169.0.0/16');
     await lab.addHost('node-1', A);
     expect(await lab.cidr('net')).toEqual(before);
+    expect((await lab.network('net')).status?.division).toEqual(division);
     await change('192.168.0.0/16');
     await lab.untilCondition('net', 'Ready', 'True');
     await lab.untilIndices('node-1', 'net', 1);

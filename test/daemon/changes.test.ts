@@ -1,5 +1,6 @@
 // What changes under a running daemon: indices, NICs, networks and the objects that it publishes.
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { formatCidr } from '../../src/shared/model/ip/cidr.ts';
 import {
   HOST_INTERFACES,
   IP_POOLS,
@@ -8,7 +9,14 @@ import {
 import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, putHost, rail } from './cluster.ts';
 import { kindOf, pool1, published } from './cluster-scene.ts';
-import { addressesIn, cniRequest, createFakeHost, send, startHarness } from './harness.ts';
+import {
+  addressesIn,
+  cniRequest,
+  createFakeHost,
+  type Harness,
+  send,
+  startHarness,
+} from './harness.ts';
 
 setDefaultTimeout(120_000);
 
@@ -58,6 +66,38 @@ describe('indices', () => {
     await using h = await startHarness({ hostNet });
     const answer = await send(h.socket, cniRequest('ADD'));
     expect(answer.problem.detail).toContain('eth5: its net address has no interface index');
+  });
+});
+
+describe('division', () => {
+  const division = { subnet: '192.168.0.0/16', interfaceBlock: 2, hostBlock: 6 };
+  const cidrs = (h: Harness): string[] =>
+    h.daemon.parts.pools.records().map(({ plan }) => formatCidr(plan.podCidr));
+
+  test('an edit moves no pool before it is what indices are given for', async () => {
+    await using h = await startHarness({
+      objects: [networkObject({ status: { division } }), hostObject({ name: NODE, hostIndex: 1 })],
+    });
+    const given = ['192.168.1.0/24', '192.168.65.0/24', '192.168.129.0/24', '192.168.193.0/24'];
+    await eventually('planned', () => cidrs(h).join() === given.join());
+    const excludeCIDRs = ['192.168.1.7/32'];
+    const { spec } = networkObject({
+      spec: { subnet: '10.128.0.0/16' },
+      ipam: { hostBlock: 7, excludeCIDRs },
+    });
+    const patch = { type: 'merge', body: { spec } } as const;
+    await h.client.patch(MULTI_NIC_NETWORKS, { name: 'net' }, patch);
+    await eventually('the edit is known', () => {
+      const [first] = h.daemon.parts.pools.records();
+      return first?.plan.excludes.map(formatCidr).join() === excludeCIDRs.join();
+    });
+    expect(cidrs(h)).toEqual(given);
+
+    const status = { division: { subnet: '10.128.0.0/16', interfaceBlock: 2, hostBlock: 7 } };
+    const taken = { type: 'merge', subresource: 'status', body: { status } } as const;
+    await h.client.patch(MULTI_NIC_NETWORKS, { name: 'net' }, taken);
+    const moved = ['10.128.0.128/25', '10.128.64.128/25', '10.128.128.128/25', '10.128.192.128/25'];
+    await eventually('moved', () => cidrs(h).join() === moved.join());
   });
 });
 

@@ -1,8 +1,9 @@
 // Brings the indices of a network from plan to effect: the ledger by one conditional write, and
 // only then the hosts (design D6).
+import { isSameDivision } from '../../shared/model/plan/division.ts';
 import type { IndexInput, IndexNetwork } from '../plan/index-input.ts';
 import { type IndexPlan, planIndices } from '../plan/indices.ts';
-import { formatLedger, isSameDivision, type Ledger } from '../plan/ledger.ts';
+import { formatLedger, type Ledger } from '../plan/ledger.ts';
 import type { Problem } from '../plan/problem.ts';
 import {
   type Observation,

@@ -3,7 +3,12 @@ import { ROUTES_CONDITION } from '../../shared/model/objects/host-interface.ts';
 import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
 import { MULTI_NIC_NETWORKS } from '../../shared/platform/kube/resource.ts';
 import { planConditionEvents } from '../plan/condition-events.ts';
-import { type NetworkFinding, planNetworkStatus } from '../plan/network-status.ts';
+import type { Ledger } from '../plan/ledger.ts';
+import {
+  type GivenIndices,
+  type NetworkFinding,
+  planNetworkStatus,
+} from '../plan/network-status.ts';
 import { planRouteStatus, type RouteFinding, type RouteHost } from '../plan/routes.ts';
 import { publishedIn } from '../watch/index-observation.ts';
 import { type HostView, type NetworkView, toNetworkView } from '../watch/views.ts';
@@ -60,10 +65,7 @@ export async function writeNetworkStatus(
         ? summarizeHosts(context, network, allocation.plan.masterNets).completeCount
         : (network.object.status?.discovery?.cidrProcessed ?? 0),
     },
-    interfaceIndices: allocation?.plan.ledger.nets.map(({ netAddress, interfaceIndex }) => ({
-      netAddress,
-      interfaceIndex,
-    })),
+    given: allocation && givenBy(allocation.plan.ledger),
   });
   if (status === undefined) return;
   const { name, resourceVersion } = network;
@@ -74,6 +76,14 @@ export async function writeNetworkStatus(
   const before = network.object.status?.conditions ?? [];
   const events = planConditionEvents(network, before, status.conditions ?? []);
   for (const event of events) context.events.record(event);
+}
+
+function givenBy({ nets, division }: Ledger): GivenIndices {
+  const interfaceIndices = nets.map(({ netAddress, interfaceIndex }) => ({
+    netAddress,
+    interfaceIndex,
+  }));
+  return { interfaceIndices, division };
 }
 
 /** Hosts with an index, per net address. Without a look at indices the stored numbers stay. */

@@ -1,6 +1,7 @@
 // One run for one network: judge its definition, bring indices, CIDR object and NADs to what is
 // planned, and say in the status what came of it. Reads the whole state each time.
 import { API_VERSION, CONFIG_NAME, NETWORK_FINALIZER } from '../../shared/model/names.ts';
+import { divisionOf } from '../../shared/model/plan/division.ts';
 import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
 import { whyUnserved } from '../../shared/model/plan/served.ts';
 import { isKubeError } from '../../shared/platform/kube/errors.ts';
@@ -138,7 +139,7 @@ function judge(context: ControllerContext, view: NetworkView): Judgement {
     plugin,
     unserved: isManaged ? unserved : [],
     given,
-    division: isManaged ? toIndexNetwork(definition).division : undefined,
+    division: isManaged ? divisionOf(definition) : undefined,
     overlap: isManaged ? overlapOf(world, view.name) : undefined,
     isInUse: given !== undefined,
   });

@@ -2,8 +2,8 @@
 // address given twice (design D5, D10).
 import type { Refusal } from '../../shared/model/cni/attach-config.ts';
 import { IPAM_TYPE } from '../../shared/model/names.ts';
+import { type Division, isExtendedDivision } from '../../shared/model/plan/division.ts';
 import type { Overlap } from './footprints.ts';
-import { type Division, isExtendedDivision } from './ledger.ts';
 import type { NetworkFinding } from './network-status.ts';
 import type { PluginOutcome } from './plugin-table.ts';
 import { listNames } from './problem.ts';

@@ -1,9 +1,10 @@
 // What planning of indices starts from, and the form in which one net address is worked on.
 import type { Cidr } from '../../shared/model/ip/cidr.ts';
+import type { Division } from '../../shared/model/plan/division.ts';
 import type { IndexHost, IndexRecord } from './host-claims.ts';
 import type { IndexSet } from './index-set.ts';
 import type { InterfaceRecord } from './interface-indices.ts';
-import type { Division, Ledger, LedgerNet } from './ledger.ts';
+import type { Ledger, LedgerNet } from './ledger.ts';
 
 /** The network's division in numbers, as its definition says. */
 export interface IndexNetwork {

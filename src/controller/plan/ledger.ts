@@ -3,18 +3,8 @@
 // The ConfigMap around it is the business of apply/ledger-store.ts.
 import * as v from 'valibot';
 import { LEDGER_KEY } from '../../shared/model/names.ts';
+import type { Division } from '../../shared/model/plan/division.ts';
 import { IndexSet } from './index-set.ts';
-
-/** What the indices were given for. Another division would move every pod block. */
-export interface Division {
-  /**
-   * `spec.subnet` in canonical text, blocks of two families joined by a comma; '' is host-subnet
-   * mode.
-   */
-  readonly subnet: string;
-  readonly interfaceBits: number;
-  readonly hostBits: number;
-}
 
 export interface LedgerNet {
   readonly netAddress: string;
@@ -80,16 +70,4 @@ export function formatLedger(ledger: Ledger): string {
       hosts: hosts.toString(),
     })),
   });
-}
-
-export function isSameDivision(a: Division, b: Division): boolean {
-  return a.subnet === b.subnet && a.interfaceBits === b.interfaceBits && a.hostBits === b.hostBits;
-}
-
-/**
- * Whether indices given for `from` mean the same addresses in `to`. A second family may be added.
- */
-export function isExtendedDivision(from: Division, to: Division): boolean {
-  const isExtended = from.subnet !== '' && to.subnet.startsWith(`${from.subnet},`);
-  return isSameDivision(isExtended ? { ...from, subnet: to.subnet } : from, to);
 }

@@ -20,7 +20,10 @@ const base: StatusInput = {
   routes: { status: 'N/A', message: '' },
   computeResults: [{ netAddress: '10.1.0.0/16', numOfHosts: 2 }],
   discovery: { existDaemon: 2, infoAvailable: 2, cidrProcessed: 2 },
-  interfaceIndices: [{ netAddress: '10.1.0.0/16', interfaceIndex: 0 }],
+  given: {
+    interfaceIndices: [{ netAddress: '10.1.0.0/16', interfaceIndex: 0 }],
+    division: { subnet: '10.64.0.0/10', interfaceBits: 4, hostBits: 6 },
+  },
 };
 const later = '2026-01-02T00:00:00.000Z';
 
@@ -116,8 +119,9 @@ describe('planNetworkStatus', () => {
   });
 
   test('without a look at indices the published ones stay', () => {
-    const next = write({ previous: write({}), interfaceIndices: undefined, generation: 9 });
+    const next = write({ previous: write({}), given: undefined, generation: 9 });
     expect(next.interfaceIndices).toHaveLength(1);
+    expect(next.division).toEqual({ subnet: '10.64.0.0/10', interfaceBlock: 4, hostBlock: 6 });
   });
 });
 

@@ -1,7 +1,11 @@
 // The status of a network: the original's six members with their meaning (spec api 1.2, 3.3) and
 // conditions that say why. Written only when something but the time differs.
 import type { Condition } from '../../shared/model/objects/meta.ts';
-import type { MultiNicNetworkStatus } from '../../shared/model/objects/multi-nic-network.ts';
+import type {
+  InterfaceIndex,
+  MultiNicNetworkStatus,
+} from '../../shared/model/objects/multi-nic-network.ts';
+import type { Division } from '../../shared/model/plan/division.ts';
 import { type Finding, mergeConditions, shorten } from './conditions.ts';
 import { sortKeys } from './go-json.ts';
 import type { RouteFinding } from './routes.ts';
@@ -38,9 +42,14 @@ export interface StatusInput {
     readonly cidrProcessed: number;
   };
   /** Undefined leaves what is published as it is. */
-  readonly interfaceIndices:
-    | readonly { readonly netAddress: string; readonly interfaceIndex: number }[]
-    | undefined;
+  readonly given: GivenIndices | undefined;
+}
+
+/** What daemons compute their blocks from. */
+export interface GivenIndices {
+  readonly interfaceIndices: readonly InterfaceIndex[];
+  /** What they were given for; undefined in a ledger that was written before anything was given. */
+  readonly division: Division | undefined;
 }
 
 /** Reasons that stand for waiting, not for failing. */
@@ -79,13 +88,18 @@ export function planNetworkStatus(input: StatusInput): MultiNicNetworkStatus | u
     routeStatus: input.routes.status,
     message: toMessage([...failures, ...unserved], input.routes),
     observedGeneration: input.generation,
-    ...(input.interfaceIndices === undefined
-      ? {}
-      : { interfaceIndices: [...input.interfaceIndices] }),
+    ...(input.given === undefined ? {} : toIndices(input.given)),
     conditions,
   };
   if (previous?.lastSyncTime !== undefined && isSame(previous, next)) return undefined;
   return { ...next, lastSyncTime: input.nowText };
+}
+
+function toIndices({ interfaceIndices, division }: GivenIndices): Partial<MultiNicNetworkStatus> {
+  const indices = { interfaceIndices: [...interfaceIndices] };
+  if (division === undefined) return indices;
+  const { subnet, interfaceBits, hostBits } = division;
+  return { ...indices, division: { subnet, interfaceBlock: interfaceBits, hostBlock: hostBits } };
 }
 
 function toConfigStatus(failureCount: number, areWaiting: boolean): string {

@@ -1,7 +1,7 @@
 // What the indices of a network were given for, as its ledger says or, without a ledger, its CIDR
 // object.
 import { canonicalCidr } from '../../shared/model/ip/cidr.ts';
-import type { Division } from '../plan/ledger.ts';
+import type { Division } from '../../shared/model/plan/division.ts';
 import type { CidrView, LedgerView } from './views.ts';
 
 /** What indices of a network were given for. */

@@ -1,7 +1,8 @@
 // What a network's definition means in this cluster: read once per version of the object, and
 // compared with what other networks and the hosts use.
-import { type Cidr, formatCidr, overlapsCidr, parseCidr } from '../../shared/model/ip/cidr.ts';
+import { type Cidr, overlapsCidr, parseCidr } from '../../shared/model/ip/cidr.ts';
 import type { MultiNicNetwork } from '../../shared/model/objects/multi-nic-network.ts';
+import { divisionOf, isExtendedDivision } from '../../shared/model/plan/division.ts';
 import {
   type NetworkDefinition,
   type NetworkDefinitionResult,
@@ -9,7 +10,6 @@ import {
 } from '../../shared/model/plan/network-definition.ts';
 import { type Footprint, type Overlap, planOverlaps } from '../plan/footprints.ts';
 import type { IndexNetwork } from '../plan/index-input.ts';
-import { isExtendedDivision } from '../plan/ledger.ts';
 import { listNames } from '../plan/problem.ts';
 import type { GivenDivision } from './given-division.ts';
 import type { NetworkView } from './views.ts';
@@ -28,10 +28,9 @@ export function definitionOf(view: NetworkView): NetworkDefinitionResult {
 
 /** The division as planning of indices takes it. */
 export function toIndexNetwork(definition: NetworkDefinition): IndexNetwork {
-  const { subnets, hostBits, excludes, masterNets, uid } = definition;
-  const interfaceBits = definition.hostSubnetMode ? 0 : definition.interfaceBits;
-  const subnet = subnets.map(formatCidr).join(',');
-  const division = { subnet, interfaceBits, hostBits };
+  const { subnets, excludes, masterNets, uid } = definition;
+  const division = divisionOf(definition);
+  const { interfaceBits, hostBits } = division;
   return { uid, subnets, interfaceBits, hostBits, excludes, masterNets, division };
 }
 
@@ -68,8 +67,7 @@ function footprintOf(world: World, name: string): Footprint {
 /** A change that is refused takes nothing from others. */
 function isPossible(definition: NetworkDefinition, given: GivenDivision | undefined): boolean {
   if (!definition.managedIpam) return false;
-  const { division } = toIndexNetwork(definition);
-  return given === undefined || isExtendedDivision(given.division, division);
+  return given === undefined || isExtendedDivision(given.division, divisionOf(definition));
 }
 
 /** In host-subnet mode pods have addresses of the hosts' own networks. */

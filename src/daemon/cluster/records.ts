@@ -11,10 +11,12 @@ import {
 } from '../../shared/model/objects/host-interface.ts';
 import type { Condition } from '../../shared/model/objects/meta.ts';
 import {
+  GivenDivision,
   InterfaceIndex,
   type MultiNicNetwork,
   MultiNicNetworkSpec,
 } from '../../shared/model/objects/multi-nic-network.ts';
+import { withDivision } from '../../shared/model/plan/division.ts';
 import type { PlanHost } from '../../shared/model/plan/host-pools.ts';
 import {
   type NetworkDefinition,
@@ -27,6 +29,7 @@ export const SavedNetwork = v.object({
   uid: v.string(),
   spec: MultiNicNetworkSpec,
   interfaceIndices: v.array(InterfaceIndex),
+  division: v.optional(GivenDivision),
 });
 export type SavedNetwork = v.InferOutput<typeof SavedNetwork>;
 
@@ -74,6 +77,7 @@ export function toNetworkRecord(object: MultiNicNetwork): NetworkRecord {
     uid: metadata.uid ?? '',
     spec,
     interfaceIndices: status?.interfaceIndices ?? [],
+    ...(status?.division === undefined ? {} : { division: status.division }),
   });
 }
 
@@ -84,7 +88,7 @@ export function fromSavedNetwork(saved: SavedNetwork): NetworkRecord {
   return {
     name,
     uid,
-    definition: parsed.ok ? parsed.network : undefined,
+    definition: parsed.ok ? asGiven(parsed.network, saved.division) : undefined,
     issues: parsed.ok ? [] : parsed.issues,
     interfaceIndices: new Map(
       saved.interfaceIndices.map(({ netAddress, interfaceIndex }) => [
@@ -94,6 +98,16 @@ export function fromSavedNetwork(saved: SavedNetwork): NetworkRecord {
     ),
     saved,
   };
+}
+
+/** Blocks follow from what indices were given for, whatever the definition asks for since then. */
+function asGiven(
+  definition: NetworkDefinition,
+  division: GivenDivision | undefined,
+): NetworkDefinition {
+  if (division === undefined || !definition.managedIpam) return definition;
+  const { subnet, interfaceBlock, hostBlock } = division;
+  return withDivision(definition, { subnet, interfaceBits: interfaceBlock, hostBits: hostBlock });
 }
 
 /** Keeps of a host what decides. */

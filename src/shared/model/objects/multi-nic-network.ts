@@ -8,6 +8,7 @@ import { Conditions, ObjectMeta } from './meta.ts';
 import {
   ATTACH_STRATEGIES,
   argsRules,
+  BLOCK_BITS_MAX,
   ipamRules,
   masterNetRules,
   NET_ADDRESSES_MAX,
@@ -133,6 +134,14 @@ export const InterfaceIndex = v.looseObject({
 });
 export type InterfaceIndex = v.InferOutput<typeof InterfaceIndex>;
 
+/** How the subnet is divided. */
+export const GivenDivision = v.looseObject({
+  subnet: text(87, 'Subnet, two of different families with a comma; empty: those of the NICs.'),
+  interfaceBlock: integer(0, BLOCK_BITS_MAX, 'Address bits that tell NICs apart.'),
+  hostBlock: integer(0, BLOCK_BITS_MAX, 'Address bits that tell hosts apart.'),
+});
+export type GivenDivision = v.InferOutput<typeof GivenDivision>;
+
 /** State of a network: the original's six members, and what daemons watch. */
 export const MultiNicNetworkStatus = v.looseObject({
   computeResults: v.optional(
@@ -174,6 +183,16 @@ export const MultiNicNetworkStatus = v.looseObject({
         maxItems: NET_ADDRESSES_MAX,
         'x-kubernetes-list-type': 'map',
         'x-kubernetes-list-map-keys': ['netAddress'],
+      }),
+    ),
+  ),
+  division: v.optional(
+    v.pipe(
+      GivenDivision,
+      admission({
+        description:
+          'What the indices were given for. Daemons go by this, not by spec: ' +
+          'a change that the controller refuses moves nothing.',
       }),
     ),
   ),
