@@ -10,10 +10,12 @@ import {
   leafPaths,
   NO_FIELDS,
   partsOf,
+  removedFields,
   toFieldsV1,
   treeOf,
   union,
-  withoutRemoved,
+  withoutFields,
+  withStructs,
 } from './field-tree.ts';
 import {
   copy,
@@ -58,18 +60,13 @@ const UNOWNED_METADATA = [
   'selfLink',
 ];
 
-/** The part of an object whose fields have owners. */
-function ownable(object: JsonObject): JsonObject {
-  const metadata = without(objectAt(object, 'metadata'), ...UNOWNED_METADATA);
-  return { ...without(object, 'apiVersion', 'kind', 'metadata'), metadata };
-}
-
-/** The fields that a configuration asks for. */
-function wantedFields(config: JsonObject, shape: Shape): FieldTree {
-  const tree = treeOf(ownable(config), shape);
-  const children = new Map(tree.children);
-  // Metadata that says nothing is there anyway, and nobody's.
-  if (children.get('f:metadata')?.children.size === 0) children.delete('f:metadata');
+/** The fields without those that have no owner. */
+function ownable(fields: FieldTree): FieldTree {
+  const children = new Map(fields.children);
+  const metadata = new Map(children.get('f:metadata')?.children);
+  for (const key of UNOWNED_METADATA) metadata.delete(`f:${key}`);
+  for (const key of ['apiVersion', 'kind', 'metadata']) children.delete(`f:${key}`);
+  if (metadata.size > 0) children.set('f:metadata', { self: false, children: metadata });
   return { self: false, children };
 }
 
@@ -123,21 +120,16 @@ export function recordUpdate(
   writer: Writer,
   shape: Shape,
 ): JsonObject {
-  const value = ownable(after);
-  const old = before === undefined ? undefined : ownable(before);
-  const changed = changedFields(old, value, shape);
-  const keep = (fields: FieldTree): FieldTree => withoutRemoved(fields, old, value, shape);
-  const entries = before === undefined ? [] : entriesOf(before);
+  const old = before === undefined ? [] : entriesOf(before);
   // Owners that were given up are not kept again until the next apply.
-  if (before !== undefined && entries.length === 0) return withEntries(after, []);
-  const others = entries
-    .filter((entry) => !isSameWriter(entry.writer, writer))
-    .map((entry) => ({ writer: entry.writer, fields: keep(difference(entry.fields, changed)) }));
-  const own = entries.find((entry) => isSameWriter(entry.writer, writer));
-  if (own === undefined && isEmptyTree(changed)) return withEntries(after, others);
-  const fields = keep(union(own?.fields ?? NO_FIELDS, changed));
-  const time = isEmptyTree(changed) ? (own?.writer.time ?? writer.time) : writer.time;
-  return withEntries(after, [...others, { writer: { ...writer, time }, fields }]);
+  if (before !== undefined && old.length === 0) return withEntries(after, []);
+  const changed = ownable(changedFields(before ?? {}, after, shape));
+  const lost = union(changed, removedFields(before ?? {}, after, shape));
+  const entries = old.map((entry) => ({ ...entry, fields: difference(entry.fields, lost) }));
+  if (isEmptyTree(changed)) return withEntries(after, entries);
+  const others = entries.filter((entry) => !isSameWriter(entry.writer, writer));
+  const own = entries.find((entry) => isSameWriter(entry.writer, writer))?.fields ?? NO_FIELDS;
+  return withEntries(after, [...others, { writer, fields: union(own, changed) }]);
 }
 
 /**
@@ -148,7 +140,7 @@ function entriesOrFirst(live: JsonObject, writer: Writer, shape: Shape): Entry[]
   const entries = entriesOf(live);
   if (entries.length > 0) return entries;
   const first = { ...writer, manager: 'before-first-apply', operation: 'Update' } as const;
-  return [{ writer: first, fields: changedFields(undefined, ownable(live), shape) }];
+  return [{ writer: first, fields: ownable(changedFields({}, live, shape)) }];
 }
 
 /**
@@ -162,33 +154,35 @@ export function applyConfig(
   shape: Shape,
   isForced: boolean,
 ): JsonObject {
-  const wanted = wantedFields(config, shape);
   const old = live === undefined ? [] : entriesOrFirst(live, writer, shape);
-  const own = old.find((entry) => isSameWriter(entry.writer, writer))?.fields ?? NO_FIELDS;
+  const last = old.find((entry) => isSameWriter(entry.writer, writer))?.fields ?? NO_FIELDS;
   const others = old.filter((entry) => !isSameWriter(entry.writer, writer));
-  const merged = mergeValue(live, without(config, 'apiVersion', 'kind'), shape);
-  if (!isObject(merged)) throw new TypeError('an object merged into an object is one');
-  const before = live === undefined ? undefined : ownable(live);
-  const changed = changedFields(before, ownable(merged), shape);
+  const wanted = treeOf(config, shape);
+  const kept = others.reduce((all, entry) => union(all, entry.fields), wanted);
+  const object = withoutGone(mergeValue(live, config, shape), last, kept, shape);
+  if (!isObject(object)) throw new TypeError('an object merged into an object is one');
+  const changed = changedFields(live ?? {}, object, shape);
   const contested = others.map((entry) => intersection(changed, entry.fields));
   if (!isForced) refuseContested(others, contested);
-  const left = others.map((entry, index) => ({
-    writer: entry.writer,
-    fields: difference(entry.fields, contested[index] ?? NO_FIELDS),
-  }));
-  const kept = left.reduce((all, entry) => union(all, entry.fields), wanted);
-  const removal = { gone: difference(own, wanted), kept, present: treeOf(merged, shape) };
-  const pruned = removeFields(merged, removal, shape);
-  const object = {
-    ...(isObject(pruned) ? pruned : {}),
-    apiVersion: config.apiVersion ?? '',
-    kind: config.kind ?? '',
-  };
-  const rest = left.map(({ writer: other, fields }) => ({
-    writer: other,
-    fields: withoutRemoved(fields, before, ownable(object), shape),
-  }));
-  return withEntries(object, [...rest, { writer, fields: wanted }]);
+  const lost = union(changed, removedFields(live ?? {}, object, shape));
+  const left = others.map((entry) => ({ ...entry, fields: difference(entry.fields, lost) }));
+  return withEntries(object, [...left, { writer, fields: ownable(wanted) }]);
+}
+
+/**
+ * Takes out what the manager had applied before (`last`) and neither it nor anybody else has now
+ * (`kept`). A struct goes as a whole when nothing is left in it that a manager could have: an empty
+ * list of items does not hold it.
+ */
+function withoutGone(merged: Json, last: FieldTree, kept: FieldTree, shape: Shape): Json {
+  if (isEmptyTree(last)) return merged;
+  const fieldsOf = (value: Json): FieldTree => withStructs(treeOf(value, shape), shape);
+  const all = fieldsOf(merged);
+  const gone = withStructs(last, shape);
+  const untouched = fieldsOf(withoutFields(merged, gone, shape));
+  const held = union(untouched, withStructs(kept, shape));
+  const left = fieldsOf(withoutFields(merged, difference(all, held), shape));
+  return withoutFields(merged, intersection(difference(all, left), gone), shape);
 }
 
 function refuseContested(others: readonly Entry[], contested: readonly FieldTree[]): void {
@@ -205,6 +199,10 @@ function refuseContested(others: readonly Entry[], contested: readonly FieldTree
 }
 
 function mergeValue(live: Json | undefined, config: Json, shape: Shape): Json {
+  if (live === undefined) return copy(config);
+  const old = partsOf(live, shape);
+  // Nothing to merge keeps what there is, but takes the place of what is empty.
+  if (config === null) return old !== undefined && old.size > 0 ? live : null;
   if (isObject(config) && isObject(live) && !shape.isAtomicMap) {
     const merged: JsonObject = { ...live };
     for (const [key, value] of Object.entries(config)) {
@@ -248,47 +246,6 @@ export function mergedOrder(old: readonly string[], wanted: readonly string[]): 
     if (name === nextShared) rest.shift();
   }
   return [...order, ...rest.filter((name) => !isWanted.has(name))];
-}
-
-interface Removal {
-  /** What the manager gave up. */
-  readonly gone: FieldTree;
-  /** What it and all others have. */
-  readonly kept: FieldTree;
-  /** What there is. */
-  readonly present: FieldTree;
-}
-
-/**
- * Takes out what the manager gave up and nobody else has. A member of a struct goes as a whole,
- * with what nobody owns in it, when nothing in it is kept; keys of maps and items of lists go when
- * they themselves are not.
- */
-function removeFields(value: Json, o: Removal, shape: Shape): Json {
-  const left = (name: string, part: Json, partShape: Shape): Json | undefined => {
-    const lost = o.gone.children.get(name);
-    const present = o.present.children.get(name);
-    if (lost === undefined || present === undefined) return part;
-    const others = o.kept.children.get(name) ?? NO_FIELDS;
-    const isMember = name.startsWith('f:') && shape.declares(name.slice(2));
-    if (isMember ? isEmptyTree(others) : lost.self && !others.self) return undefined;
-    if (difference(lost, others).children.size === 0) return part;
-    return removeFields(part, { gone: lost, kept: others, present }, partShape);
-  };
-  // What is emptied but kept by somebody turns into null: the real server does so too.
-  if (isObject(value)) {
-    const members = Object.entries(value).flatMap(([key, member]) => {
-      const rest = left(`f:${key}`, member, shape.member(key));
-      return rest === undefined ? [] : [[key, rest] as const];
-    });
-    return members.length === 0 ? null : Object.fromEntries(members);
-  }
-  if (!Array.isArray(value)) return value;
-  const items = [...(partsOf(value, shape) ?? [])].flatMap(([name, part]) => {
-    const rest = left(name, part.value, part.shape);
-    return rest === undefined ? [] : [rest];
-  });
-  return items.length === 0 ? null : items;
 }
 
 /** True when two items of a keyed list are the same one. */

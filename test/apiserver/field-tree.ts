@@ -43,6 +43,8 @@ interface Part {
   readonly shape: Shape;
 }
 
+const NO_PARTS: ReadonlyMap<string, Part> = new Map();
+
 const SCALAR: Shape = {
   list: { type: 'atomic' },
   isAtomicMap: true,
@@ -82,15 +84,12 @@ export function treeOf(value: Json, shape: Shape): FieldTree {
 
 /**
  * Fields that are new or different in `after`. Maps and lists that are new as such count themselves
- * too.
+ * too; null counts as an empty one where the other value is one with parts.
  */
 export function changedFields(before: Json | undefined, after: Json, shape: Shape): FieldTree {
   if (isEqual(before, after)) return NO_FIELDS;
-  const parts = partsOf(after, shape);
-  if (parts === undefined) return LEAF;
-  const known = partsOf(before, shape);
-  const isNew = before === undefined && !shape.isAlwaysThere;
-  const old = known ?? new Map<string, Part>();
+  const old = partsOf(before, shape) ?? NO_PARTS;
+  const parts = partsOf(after, shape) ?? NO_PARTS;
   const children = new Map<string, FieldTree>();
   for (const [name, part] of parts) {
     const child = changedFields(old.get(name)?.value, part.value, part.shape);
@@ -98,7 +97,46 @@ export function changedFields(before: Json | undefined, after: Json, shape: Shap
     const tree = isNewItem ? { ...child, self: true } : child;
     if (!isEmptyTree(tree)) children.set(name, tree);
   }
-  return { self: isNew, children };
+  if (before === undefined) return { self: isLeaf(after, shape) || !shape.isAlwaysThere, children };
+  const isEmpty = old.size === 0 && parts.size === 0;
+  return { self: isEmpty || isLeaf(before, shape) || isLeaf(after, shape), children };
+}
+
+/** Whether a value is a field as a whole; null is whatever it is compared with. */
+function isLeaf(value: Json, shape: Shape): boolean {
+  return value !== null && partsOf(value, shape) === undefined;
+}
+
+/** Fields that `before` has and `after` has no more. */
+export function removedFields(before: Json, after: Json, shape: Shape): FieldTree {
+  return difference(changedFields(after, before, shape), changedFields(before, after, shape));
+}
+
+/** The value without some fields. What is emptied turns into null: the real server does so too. */
+export function withoutFields(value: Json, gone: FieldTree, shape: Shape): Json {
+  if (!isObject(value) && !Array.isArray(value)) return value;
+  const kept: [string, Json][] = [];
+  for (const [name, part] of partsOf(value, shape) ?? []) {
+    const lost = gone.children.get(name) ?? NO_FIELDS;
+    if (lost.self) continue;
+    const isWhole = lost.children.size === 0;
+    kept.push([name, isWhole ? part.value : withoutFields(part.value, lost, part.shape)]);
+  }
+  if (kept.length === 0) return null;
+  if (Array.isArray(value)) return kept.map(([, item]) => item);
+  return Object.fromEntries(kept.map(([name, member]) => [name.slice('f:'.length), member]));
+}
+
+/** The tree with each member of a struct that it has something below of. */
+export function withStructs(tree: FieldTree, shape: Shape): FieldTree {
+  const children = new Map<string, FieldTree>();
+  for (const [name, child] of tree.children) {
+    const key = name.startsWith('f:') ? name.slice(2) : undefined;
+    const below = withStructs(child, key === undefined ? shape.item() : shape.member(key));
+    const isStruct = key !== undefined && child.children.size > 0 && shape.declares(key);
+    children.set(name, isStruct ? { ...below, self: true } : below);
+  }
+  return { self: tree.self, children };
 }
 
 export function union(a: FieldTree, b: FieldTree): FieldTree {
@@ -130,31 +168,6 @@ export function intersection(a: FieldTree, b: FieldTree): FieldTree {
     if (!isEmptyTree(both)) children.set(name, both);
   }
   return { self: a.self && b.self, children };
-}
-
-/**
- * The tree without the fields that `before` had and `after` has no more. What neither has stays.
- */
-export function withoutRemoved(
-  tree: FieldTree,
-  before: Json | undefined,
-  after: Json | undefined,
-  shape: Shape,
-): FieldTree {
-  const old = partsOf(before, shape);
-  const now = partsOf(after, shape);
-  const children = new Map<string, FieldTree>();
-  for (const [name, child] of tree.children) {
-    const was = old?.get(name);
-    const is = now?.get(name);
-    if (was !== undefined && is === undefined) continue;
-    const rest =
-      was === undefined || is === undefined
-        ? child
-        : withoutRemoved(child, was.value, is.value, is.shape);
-    if (!isEmptyTree(rest)) children.set(name, rest);
-  }
-  return { self: tree.self, children };
 }
 
 /** Dotted names of the leaves, as in conflict messages. */

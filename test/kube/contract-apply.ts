@@ -226,6 +226,36 @@ export function describeApply(bench: Bench): void {
       expect(isKubeError(error, 'invalid')).toBe(true);
     });
 
+    test('an empty list of somebody else does not hold what it is in', async () => {
+      const { client } = bench;
+      const name = bench.unique('apply');
+      const subresource = 'status' as const;
+      await apply(name, 'one', { spec: { size: 1 } });
+      const body = { status: { rails: [] } };
+      const patch = { type: 'merge', body, fieldManager: 'hand', subresource } as const;
+      await client.patch(WIDGETS, { name }, patch);
+      const both = await apply(name, 'daemon', { status: { phase: 'x' } }, { subresource });
+      expect(both).toMatchObject({ status: { phase: 'x', rails: [] } });
+      const none = await apply(name, 'daemon', { status: {} }, { subresource });
+      expect(none).not.toHaveProperty('status');
+      expect(ownersOf(none)).toEqual({
+        'one Apply': { 'f:spec': { 'f:size': {} } },
+        'daemon Apply/status': { 'f:status': {} },
+      });
+    });
+
+    test('null instead of a map or a list of items takes nothing from others', async () => {
+      const name = bench.unique('apply');
+      const nested = { a: '1' };
+      const rails = [{ net: 'a' }];
+      await apply(name, 'one', { spec: { size: 1, nested, rails } });
+      const both = await apply(name, 'two', { spec: { size: 1, nested: null, rails: null } });
+      expect(both.spec).toMatchObject({ nested, rails });
+      expect(ownersOf(both)['two Apply']).toEqual({
+        'f:spec': { 'f:nested': {}, 'f:rails': {}, 'f:size': {} },
+      });
+    });
+
     test('an item that is there twice fails the whole apply, in built-in kinds too', async () => {
       const { client, namespace } = bench;
       const name = bench.unique('twice');
