@@ -19,6 +19,7 @@ import {
 } from './field-tree.ts';
 import {
   copy,
+  isEqual,
   isObject,
   type Json,
   type JsonObject,
@@ -37,36 +38,43 @@ export interface Writer {
   readonly operation: 'Apply' | 'Update';
   readonly apiVersion: string;
   readonly subresource: string;
+  /** '' when it has never changed anything, only applied what was there. */
   readonly time: string;
 }
 
-interface Entry {
+/** A way of writing to objects of a kind. */
+export interface Access {
+  readonly writer: Writer;
+  readonly shape: Shape;
+  /** Members of the object that stay as they are, whatever is asked for. */
+  readonly fixed: readonly string[];
+}
+
+export interface Owner {
   readonly writer: Writer;
   readonly fields: FieldTree;
 }
 
-/** Members of metadata that the server owns or that name the object: nobody's fields. */
+/** Members of metadata that nobody owns. Others have owners though only the server writes them. */
 const UNOWNED_METADATA = [
   'name',
   'namespace',
-  'generateName',
   'uid',
   'resourceVersion',
   'generation',
   'creationTimestamp',
-  'deletionTimestamp',
-  'deletionGracePeriodSeconds',
   'managedFields',
   'selfLink',
 ];
 
-/** The fields without those that have no owner. */
-function ownable(fields: FieldTree): FieldTree {
+/** The fields without those that nobody owns or that cannot be written this way. */
+function ownable(fields: FieldTree, fixed: readonly string[]): FieldTree {
   const children = new Map(fields.children);
   const metadata = new Map(children.get('f:metadata')?.children);
   for (const key of UNOWNED_METADATA) metadata.delete(`f:${key}`);
   for (const key of ['apiVersion', 'kind', 'metadata']) children.delete(`f:${key}`);
   if (metadata.size > 0) children.set('f:metadata', { self: false, children: metadata });
+  for (const key of fixed) children.delete(`f:${key}`);
   return { self: false, children };
 }
 
@@ -79,7 +87,8 @@ function isSameWriter(a: Writer, b: Writer): boolean {
   );
 }
 
-function entriesOf(object: JsonObject): Entry[] {
+/** Who owns what of an object, by its managedFields. */
+export function ownersOf(object: JsonObject): Owner[] {
   return listAt(objectAt(object, 'metadata'), 'managedFields')
     .filter(isObject)
     .map((entry) => ({
@@ -94,14 +103,14 @@ function entriesOf(object: JsonObject): Entry[] {
     }));
 }
 
-function withEntries(object: JsonObject, entries: readonly Entry[]): JsonObject {
-  const managedFields = entries
-    .filter((entry) => !isEmptyTree(entry.fields))
+export function withOwners(object: JsonObject, owners: readonly Owner[]): JsonObject {
+  const managedFields = owners
+    .filter((owner) => !isEmptyTree(owner.fields))
     .map(({ writer, fields }) => ({
       manager: writer.manager,
       operation: writer.operation,
       apiVersion: writer.apiVersion,
-      time: writer.time,
+      ...(writer.time === '' ? {} : { time: writer.time }),
       fieldsType: 'FieldsV1',
       fieldsV1: toFieldsV1(fields),
       ...(writer.subresource === '' ? {} : { subresource: writer.subresource }),
@@ -111,36 +120,46 @@ function withEntries(object: JsonObject, entries: readonly Entry[]): JsonObject 
   return { ...object, metadata: { ...metadata, ...owned } };
 }
 
-/**
- * Records a create, replace or patch: changed fields change hands, vanished ones belong to nobody.
- */
-export function recordUpdate(
-  before: JsonObject | undefined,
-  after: JsonObject,
-  writer: Writer,
-  shape: Shape,
-): JsonObject {
-  const old = before === undefined ? [] : entriesOf(before);
-  // Owners that were given up are not kept again until the next apply.
-  if (before !== undefined && old.length === 0) return withEntries(after, []);
-  const changed = ownable(changedFields(before ?? {}, after, shape));
-  const lost = union(changed, removedFields(before ?? {}, after, shape));
-  const entries = old.map((entry) => ({ ...entry, fields: difference(entry.fields, lost) }));
-  if (isEmptyTree(changed)) return withEntries(after, entries);
-  const others = entries.filter((entry) => !isSameWriter(entry.writer, writer));
-  const own = entries.find((entry) => isSameWriter(entry.writer, writer))?.fields ?? NO_FIELDS;
-  return withEntries(after, [...others, { writer, fields: union(own, changed) }]);
+interface Change {
+  /** New or different. */
+  readonly changed: FieldTree;
+  /** That, and what is no more: nobody else has it afterwards. */
+  readonly lost: FieldTree;
+}
+
+function changeOf(before: JsonObject, after: JsonObject, { shape, fixed }: Access): Change {
+  const changed = ownable(changedFields(before, after, shape), fixed);
+  const removed = ownable(removedFields(before, after, shape), fixed);
+  return { changed, lost: union(changed, removed) };
 }
 
 /**
- * Owners of an object; one of its own for everything in an object that has none, as it is about to
- * get some.
+ * Owners after a create, replace or patch: changed fields change hands, vanished ones belong to
+ * nobody.
  */
-function entriesOrFirst(live: JsonObject, writer: Writer, shape: Shape): Entry[] {
-  const entries = entriesOf(live);
-  if (entries.length > 0) return entries;
-  const first = { ...writer, manager: 'before-first-apply', operation: 'Update' } as const;
-  return [{ writer: first, fields: ownable(changedFields({}, live, shape)) }];
+export function ownersAfterUpdate(
+  before: JsonObject | undefined,
+  after: JsonObject,
+  access: Access,
+): Owner[] {
+  const old = before === undefined ? [] : ownersOf(before);
+  // Owners that were given up are not kept again until the next apply.
+  if (before !== undefined && old.length === 0) return [];
+  const { changed, lost } = changeOf(before ?? {}, after, access);
+  const left = old.map((owner) => ({ ...owner, fields: difference(owner.fields, lost) }));
+  if (isEmptyTree(changed)) return left;
+  const { writer } = access;
+  const others = left.filter((owner) => !isSameWriter(owner.writer, writer));
+  const own = left.find((owner) => isSameWriter(owner.writer, writer))?.fields ?? NO_FIELDS;
+  return [...others, { writer, fields: union(own, changed) }];
+}
+
+/** The object with an owner of all that is in it, if it has none: it is about to get others. */
+function withFirstOwner(object: JsonObject, access: Access): JsonObject {
+  if (ownersOf(object).length > 0) return object;
+  const { changed: fields } = changeOf({}, object, access);
+  const first = { manager: 'before-first-apply', operation: 'Update' } as const;
+  return withOwners(object, [{ writer: { ...access.writer, ...first }, fields }]);
 }
 
 /**
@@ -148,25 +167,28 @@ function entriesOrFirst(live: JsonObject, writer: Writer, shape: Shape): Entry[]
  * `isForced`.
  */
 export function applyConfig(
-  live: JsonObject | undefined,
+  known: JsonObject | undefined,
   config: JsonObject,
-  writer: Writer,
-  shape: Shape,
+  access: Access,
   isForced: boolean,
 ): JsonObject {
-  const old = live === undefined ? [] : entriesOrFirst(live, writer, shape);
-  const last = old.find((entry) => isSameWriter(entry.writer, writer))?.fields ?? NO_FIELDS;
-  const others = old.filter((entry) => !isSameWriter(entry.writer, writer));
+  const { writer, shape, fixed } = access;
+  const live = known === undefined ? {} : withFirstOwner(known, access);
+  const old = ownersOf(live);
+  const own = old.find((owner) => isSameWriter(owner.writer, writer));
+  const others = old.filter((owner) => owner !== own);
   const wanted = treeOf(config, shape);
-  const kept = others.reduce((all, entry) => union(all, entry.fields), wanted);
-  const object = withoutGone(mergeValue(live, config, shape), last, kept, shape);
+  const kept = others.reduce((all, owner) => union(all, owner.fields), wanted);
+  const merged = mergeValue(live, config, shape);
+  const object = withoutGone(merged, own?.fields ?? NO_FIELDS, kept, shape);
   if (!isObject(object)) throw new TypeError('an object merged into an object is one');
-  const changed = changedFields(live ?? {}, object, shape);
-  const contested = others.map((entry) => intersection(changed, entry.fields));
+  const { changed, lost } = changeOf(live, object, access);
+  const contested = others.map((owner) => intersection(changed, owner.fields));
   if (!isForced) refuseContested(others, contested);
-  const lost = union(changed, removedFields(live ?? {}, object, shape));
-  const left = others.map((entry) => ({ ...entry, fields: difference(entry.fields, lost) }));
-  return withEntries(object, [...left, { writer, fields: ownable(wanted) }]);
+  const left = others.map((owner) => ({ ...owner, fields: difference(owner.fields, lost) }));
+  const time = isEqual(live, object) ? (own?.writer.time ?? '') : writer.time;
+  const fields = ownable(wanted, fixed);
+  return withOwners(object, [...left, { writer: { ...writer, time }, fields }]);
 }
 
 /**
@@ -185,7 +207,7 @@ function withoutGone(merged: Json, last: FieldTree, kept: FieldTree, shape: Shap
   return withoutFields(merged, intersection(difference(all, left), gone), shape);
 }
 
-function refuseContested(others: readonly Entry[], contested: readonly FieldTree[]): void {
+function refuseContested(others: readonly Owner[], contested: readonly FieldTree[]): void {
   const causes: StatusCause[] = others.flatMap(({ writer }, index) =>
     leafPaths(contested[index] ?? NO_FIELDS).map((field) => ({
       reason: 'FieldManagerConflict',

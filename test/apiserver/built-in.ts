@@ -1,8 +1,9 @@
 // Test equipment: the few rules of built-in kinds that programs notice: what the server adds, and
 // what it refuses. Everything else about built-in kinds is stored as it comes, without their
 // defaults.
-import { isObject, type JsonObject, listAt, objectAt, textAt, without } from './json.ts';
+import { isObject, type JsonObject, listAt, objectAt, textAt } from './json.ts';
 import { CRD_PLURAL, type Kind } from './kinds.ts';
+import { withoutNullTexts } from './metadata.ts';
 import { structuralFaults } from './schema.ts';
 import type { StatusCause } from './status.ts';
 
@@ -68,13 +69,17 @@ export function completeCrd(object: JsonObject, time: string): JsonObject {
   };
 }
 
-/** Maps of strings that Go leaves out when they are empty. */
-export function withoutEmptyData(object: JsonObject): JsonObject {
-  const empty = ['data', 'binaryData', 'stringData'].filter((key) => {
-    const value = object[key];
-    return value === null || (isObject(value) && Object.keys(value).length === 0);
-  });
-  return empty.length === 0 ? object : without(object, ...empty);
+const DATA = ['data', 'binaryData', 'stringData'];
+
+/** The object with its maps of strings as Go reads and writes them: left out when empty. */
+export function withReadData(object: JsonObject): JsonObject {
+  const read = { ...object };
+  for (const key of DATA) {
+    const map = read[key] ?? {};
+    if (isObject(map) && Object.keys(map).length === 0) delete read[key];
+    else read[key] = isObject(map) ? withoutNullTexts(map) : map;
+  }
+  return read;
 }
 
 /** What is wrong with an object of a built-in kind. */

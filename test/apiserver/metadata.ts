@@ -153,6 +153,6 @@ export function withoutEmptyMetadata(object: JsonObject): JsonObject {
 }
 
 /** Go reads null into a string as ''. */
-function withoutNullTexts(map: JsonObject): JsonObject {
+export function withoutNullTexts(map: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, value ?? '']));
 }

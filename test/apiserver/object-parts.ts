@@ -17,6 +17,13 @@ export function withoutFrame(schema: JsonObject): JsonObject {
   return { ...schema, properties };
 }
 
+/** What a request leaves as it is: status and the rest are written apart where there is a status. */
+export function fixedMembers(kind: Kind, subresource: '' | 'status'): readonly string[] {
+  if (!kind.hasStatus) return [];
+  if (subresource === '') return ['status'];
+  return kind.schema === undefined ? ['spec'] : ['spec', 'metadata'];
+}
+
 /** What counts as a change: not the version, and not when a manager wrote the same thing again. */
 export function comparable(object: JsonObject): JsonObject {
   const metadata = objectAt(object, 'metadata');
@@ -32,15 +39,26 @@ export function comparable(object: JsonObject): JsonObject {
   };
 }
 
-/** An empty list of managedFields asks to forget all owners. */
-export function isResetOfOwners(changed: JsonObject): boolean {
+/**
+ * Whether a request asks to forget all owners: by an empty entry of managedFields, in built-in kinds
+ * also by an empty list.
+ */
+export function isResetOfOwners(kind: Kind, changed: JsonObject): boolean {
   const owners = objectAt(changed, 'metadata').managedFields;
-  return Array.isArray(owners) && owners.every((entry) => isEqual(entry, {}));
+  if (!Array.isArray(owners)) return false;
+  return owners.length === 0 ? kind.schema === undefined : isEqual(owners, [{}]);
 }
 
-/** The object without its owners. */
-export function disown(object: JsonObject): JsonObject {
-  return { ...object, metadata: without(objectAt(object, 'metadata'), 'managedFields') };
+const DELETION = ['deletionTimestamp', 'deletionGracePeriodSeconds'];
+
+/**
+ * The next version of an object without what a request leaves out about its deletion. The server
+ * puts that back, but to no owner.
+ */
+export function asSent(next: JsonObject, request: JsonObject): JsonObject {
+  const sent = objectAt(request, 'metadata');
+  const missing = DELETION.filter((key) => !(key in sent));
+  return { ...next, metadata: without(objectAt(next, 'metadata'), ...missing) };
 }
 
 /** Waiting for dependents is a finalizer; the garbage collector takes it away. */

@@ -1,8 +1,8 @@
 // Test equipment: every change of an object goes through here: preconditions, the split of status
 // and the rest, defaults and validation, generation, field ownership, finalizers. Deciding what to
 // ask for is the handlers' part.
-import { applyConfig, recordUpdate, type Writer } from './apply.ts';
-import { checkBuiltIn, completeBuiltIn, completeCrd, withoutEmptyData } from './built-in.ts';
+import { type Access, applyConfig, ownersAfterUpdate, ownersOf, withOwners } from './apply.ts';
+import { checkBuiltIn, completeBuiltIn, completeCrd, withReadData } from './built-in.ts';
 import { isEqual, type JsonObject, objectAt, textAt, without } from './json.ts';
 import { apiVersionOf, CRD_PLURAL, type Kind, type KindRegistry, storeKey } from './kinds.ts';
 import {
@@ -15,8 +15,9 @@ import {
   withServerMembers,
 } from './metadata.ts';
 import {
+  asSent,
   comparable,
-  disown,
+  fixedMembers,
   frameOf,
   isResetOfOwners,
   withoutFrame,
@@ -69,7 +70,7 @@ export class ObjectWriter {
   }
 
   create(context: WriteContext, body: JsonObject): JsonObject {
-    return this.#insert(context, body, this.#writer(context, 'Update'));
+    return this.#insert(context, body, this.#access(context, 'Update'));
   }
 
   /** Replaces an object by what `change` makes of it. Returns the stored object. */
@@ -78,9 +79,10 @@ export class ObjectWriter {
     const changed = change(old);
     this.#checkPreconditions(context, old, objectAt(changed, 'metadata'));
     const next = this.#merge(context, old, changed, false);
-    const writer = this.#writer(context, 'Update');
-    const owned = recordUpdate(old, next, writer, shapeOf(context.kind));
-    return this.#commit(context, old, isResetOfOwners(changed) ? disown(owned) : owned);
+    const access = this.#access(context, 'Update');
+    const isReset = context.subresource === '' && isResetOfOwners(context.kind, changed);
+    const owners = isReset ? [] : ownersAfterUpdate(old, asSent(next, changed), access);
+    return this.#commit(context, old, withOwners(next, owners));
   }
 
   /** Server-side apply: creates the object or merges into it. */
@@ -90,20 +92,16 @@ export class ObjectWriter {
     isForced: boolean,
   ): { object: JsonObject; isNew: boolean } {
     const old = context.subresource === '' ? this.#find(context) : this.#require(context);
-    const writer = this.#writer(context, 'Apply');
-    const shape = shapeOf(context.kind);
+    const access = this.#access(context, 'Apply');
     const wanted = this.#applicable(context, config);
     if (old === undefined) {
-      const merged = applyConfig(undefined, wanted, writer, shape, isForced);
+      const merged = applyConfig(undefined, wanted, access, isForced);
       return { object: this.#insert(context, merged, undefined), isNew: true };
     }
     this.#checkPreconditions(context, old, objectAt(config, 'metadata'));
-    const merged = applyConfig(old, wanted, writer, shape, isForced);
-    const owners = objectAt(merged, 'metadata').managedFields;
-    const next = this.#merge(context, old, merged, true);
-    const rest = without(objectAt(next, 'metadata'), 'managedFields');
-    const metadata = owners === undefined ? rest : { ...rest, managedFields: owners };
-    return { object: this.#commit(context, old, { ...next, metadata }), isNew: false };
+    const merged = applyConfig(old, wanted, access, isForced);
+    const next = withOwners(this.#merge(context, old, merged, true), ownersOf(merged));
+    return { object: this.#commit(context, old, next), isNew: false };
   }
 
   /** Starts or completes a deletion. `isGone` tells whether the object is out of the store. */
@@ -152,17 +150,15 @@ export class ObjectWriter {
     return found;
   }
 
-  #writer(context: WriteContext, operation: Writer['operation']): Writer {
-    return {
-      manager: context.manager,
-      operation,
-      apiVersion: apiVersionOf(context.kind),
-      subresource: context.subresource,
-      time: toTime(this.#now()),
-    };
+  #access(context: WriteContext, operation: 'Apply' | 'Update'): Access {
+    const { kind, manager, subresource } = context;
+    const apiVersion = apiVersionOf(kind);
+    const time = toTime(this.#now());
+    const writer = { manager, operation, apiVersion, subresource, time };
+    return { writer, shape: shapeOf(kind), fixed: fixedMembers(kind, subresource) };
   }
 
-  #insert(context: WriteContext, body: JsonObject, writer: Writer | undefined): JsonObject {
+  #insert(context: WriteContext, body: JsonObject, access: Access | undefined): JsonObject {
     const { kind, namespace } = context;
     this.#checkNamespace(context);
     const metadata = objectAt(body, 'metadata');
@@ -178,10 +174,12 @@ export class ObjectWriter {
     };
     const placed = { ...without(metadata, 'generateName'), name, ...(namespace && { namespace }) };
     const known = withServerMembers({ ...frameOf(kind, body), metadata: placed }, fresh);
-    const prepared = this.#prepare(named, this.#completed(kind, known), writer === undefined);
+    const prepared = this.#prepare(named, this.#completed(kind, known), access === undefined);
     if (this.#find(named) !== undefined) throw status.alreadyExists(this.#subject(named));
     const owned =
-      writer === undefined ? prepared : recordUpdate(undefined, prepared, writer, shapeOf(kind));
+      access === undefined
+        ? prepared
+        : withOwners(prepared, ownersAfterUpdate(undefined, prepared, access));
     return context.isDryRun ? owned : this.#put(kind, owned);
   }
 
@@ -273,9 +271,7 @@ export class ObjectWriter {
 
   #prepare(context: WriteContext, given: JsonObject, isApplied: boolean): JsonObject {
     const { kind } = context;
-    const object = withoutEmptyMetadata(
-      kind.schema === undefined ? withoutEmptyData(given) : given,
-    );
+    const object = withoutEmptyMetadata(kind.schema === undefined ? withReadData(given) : given);
     const faults = checkMetadata(object, kind);
     if (kind.schema === undefined) {
       faults.push(...checkBuiltIn(object, kind));
@@ -307,21 +303,12 @@ export class ObjectWriter {
     if (metadata.managedFields !== undefined) {
       throw status.badRequest('metadata.managedFields must be nil');
     }
-    const { kind, subresource } = context;
+    const { kind } = context;
     const place = `${context.namespace}/${context.name}`;
     if (kind.schema === undefined) checkShape(config, shapeOf(kind), place);
     const body =
       kind.schema === undefined ? config : this.#pruneConfig(context, config, kind.schema);
-    const named = { ...body, metadata: { ...objectAt(body, 'metadata'), name: context.name } };
-    if (!kind.hasStatus) return named;
-    if (subresource === '') return without(named, 'status');
-    const part = named as JsonObject;
-    return {
-      apiVersion: part.apiVersion ?? '',
-      kind: part.kind ?? '',
-      metadata: { name: context.name },
-      ...(part.status === undefined ? {} : { status: part.status }),
-    };
+    return { ...body, metadata: { ...objectAt(body, 'metadata'), name: context.name } };
   }
 
   #pruneConfig(context: WriteContext, config: JsonObject, schema: JsonObject): JsonObject {

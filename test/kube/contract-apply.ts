@@ -6,6 +6,8 @@ import {
   DAEMON_SETS,
   isRecord,
   type NamedObject,
+  parseNamed,
+  type Resource,
 } from '../../src/shared/platform/kube/resource.ts';
 import { type Bench, rejectionOf, WIDGETS } from './under-test.ts';
 
@@ -128,6 +130,26 @@ export function describeApply(bench: Bench): void {
       const error = await rejectionOf(apply(name, 'one', { spec: { size: 1, name: 'x' } }));
       expect(isKubeError(error, 'conflict')).toBe(true);
       expect(String(error)).toContain('hand');
+    });
+
+    test('where there is no schema, a value of another sort is a change of its own', async () => {
+      const { client } = bench;
+      const name = bench.unique('apply');
+      await apply(name, 'one', { spec: { size: 1, free: { deep: 1 } } });
+      const hand = async (deep: unknown): Promise<Record<string, unknown>> => {
+        const body = { spec: { free: { deep } } };
+        const patch = { type: 'merge', body, fieldManager: 'hand' } as const;
+        return ownersOf(await client.patch(WIDGETS, { name }, patch));
+      };
+      const one = { 'f:spec': { 'f:size': {} } };
+      expect(await hand({ x: 1 })).toEqual({
+        'one Apply': one,
+        'hand Update': { 'f:spec': { 'f:free': { 'f:deep': { '.': {}, 'f:x': {} } } } },
+      });
+      expect(await hand([1])).toEqual({
+        'one Apply': one,
+        'hand Update': { 'f:spec': { 'f:free': { 'f:deep': {} } } },
+      });
     });
 
     test('status is applied apart from spec and with its own owners', async () => {
@@ -254,6 +276,75 @@ export function describeApply(bench: Bench): void {
       expect(ownersOf(both)['two Apply']).toEqual({
         'f:spec': { 'f:nested': {}, 'f:rails': {}, 'f:size': {} },
       });
+    });
+
+    test('owners that were given up come back with the next apply', async () => {
+      const { client } = bench;
+      const name = bench.unique('apply');
+      const put = async (size: number, managedFields: unknown): Promise<NamedObject> => {
+        const now = await client.get(WIDGETS, { name });
+        const resourceVersion = now?.metadata.resourceVersion;
+        const object = { metadata: { name, resourceVersion, managedFields }, spec: { size } };
+        return await client.replace(WIDGETS, object, { fieldManager: 'hand' });
+      };
+      await apply(name, 'one', { spec: { size: 1 } });
+      expect(ownersOf(await put(2, []))).toEqual({
+        'hand Update': { 'f:spec': { 'f:size': {} } },
+      });
+      expect(ownersOf(await put(3, [{}]))).toEqual({});
+      const body = { status: { phase: 'x' } };
+      const patch = { type: 'merge', body, subresource: 'status' } as const;
+      expect(ownersOf(await client.patch(WIDGETS, { name }, patch))).toEqual({});
+      const taken = await apply(name, 'two', { spec: { size: 3 } });
+      // The status is not in reach of the one who applies, and so of nobody.
+      expect(ownersOf(taken)).toEqual({
+        'two Apply': { 'f:spec': { 'f:size': {} } },
+        'before-first-apply Update': { 'f:spec': { '.': {}, 'f:color': {}, 'f:size': {} } },
+      });
+    });
+
+    test('of a built-in kind owners are given up by an empty list too', async () => {
+      const { client, namespace } = bench;
+      const key = { name: bench.unique('apply'), namespace };
+      const finalizers = ['test/f'];
+      const maps: Resource<NamedObject> = { ...CONFIG_MAPS, parse: parseNamed };
+      const put = async (members: Record<string, unknown>): Promise<NamedObject> => {
+        const now = await client.get(maps, key);
+        const resourceVersion = now?.metadata.resourceVersion;
+        const metadata = { ...key, finalizers, resourceVersion, ...members };
+        return await client.replace(maps, { metadata });
+      };
+      await client.create(maps, { metadata: { ...key, finalizers } });
+      expect(ownersOf(await put({ managedFields: [] }))).toEqual({});
+      await client.delete(maps, key);
+      const body = { metadata: key, data: { a: '1' } };
+      const patch = { type: 'apply', body, fieldManager: 'one' } as const;
+      const first = { 'f:finalizers': { '.': {}, 'v:"test/f"': {} } };
+      const deletion = { 'f:deletionGracePeriodSeconds': {}, 'f:deletionTimestamp': {} };
+      expect(ownersOf(await client.patch(maps, key, patch))).toEqual({
+        'one Apply': { 'f:data': { 'f:a': {} } },
+        'before-first-apply Update': { 'f:metadata': { ...first, ...deletion } },
+      });
+      // A replace that does not repeat when the object was deleted takes that from its owner.
+      expect(ownersOf(await put({}))).toEqual({
+        'before-first-apply Update': { 'f:metadata': first },
+      });
+      await put({ finalizers: [] });
+    });
+
+    test('who applies what is there already has done nothing at any time', async () => {
+      const name = bench.unique('apply');
+      const timesOf = (object: NamedObject): unknown[] => {
+        const entries = object.metadata.managedFields;
+        return Array.isArray(entries) ? entries.map((entry) => typeof entry.time).sort() : [];
+      };
+      const spec = { size: 1 };
+      await apply(name, 'one', { spec });
+      expect(timesOf(await apply(name, 'two', { spec }))).toEqual(['string', 'undefined']);
+      // What it asks for in vain counts.
+      const members = { spec: { size: 2 }, status: {} };
+      const status = await apply(name, 'three', members, { subresource: 'status' });
+      expect(timesOf(status)).toEqual(['string', 'string', 'undefined']);
     });
 
     test('an item that is there twice fails the whole apply, in built-in kinds too', async () => {

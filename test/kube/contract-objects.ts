@@ -29,6 +29,13 @@ export function describeObjects(bench: Bench): void {
       expect(read).toEqual(made);
     });
 
+    test('null is read as an empty text where a map holds texts', async () => {
+      const { client, namespace } = bench;
+      const metadata = { name: bench.unique('create'), namespace };
+      const made = await client.create(CONFIG_MAPS, { metadata, data: { a: null, b: '1' } });
+      expect(made.data).toEqual({ a: '', b: '1' });
+    });
+
     test('create with generateName makes different names', async () => {
       const { client, namespace } = bench;
       const metadata = { generateName: 'gen-', namespace };

@@ -57,6 +57,15 @@ function rails(random: Random): unknown[] {
   return nets.map((net) => ({ net, ...some(random, { index: pick(random, 0, 1), note: 'n' }) }));
 }
 
+/** For a place without a schema: values of every sort instead of one another. */
+const FREE: readonly unknown[] = [
+  {},
+  { deep: { x: 1 } },
+  { deep: { x: 2, y: [1] } },
+  { deep: { x: null, y: {} } },
+  ...[null, 1, [1], [], {}].map((deep) => ({ deep })),
+];
+
 /** Mostly valid; sometimes of the wrong type, out of range, unknown or null. */
 function widgetSpec(random: Random): Record<string, unknown> {
   const isOdd = random() < 0.15;
@@ -72,7 +81,7 @@ function widgetSpec(random: Random): Record<string, unknown> {
       plain: pick(random, [], [1], [1, 2]),
       labels: some(random, { k: '1', l: pick(random, '1', '2') }),
       nested: some(random, { a: pick(random, '1', '2'), b: '1' }),
-      free: pick<unknown>(random, {}, { deep: { x: 1 } }, { deep: { x: 2, y: [1] } }),
+      free: pick(random, ...FREE),
     }),
     ...(isOdd
       ? some(random, { size: 1000, name: 'TOO BAD', unknown: 1, plain: {}, tags: ['p', 'p'] })
@@ -89,20 +98,21 @@ function widgetStatus(random: Random): Record<string, unknown> {
 }
 
 function metadataOf(random: Random): Record<string, unknown> {
-  return some(
-    random,
-    {
-      labels: some(random, { a: pick(random, '1', '2'), b: '1' }),
-      annotations: some(random, { x: pick(random, '1', '2') }),
-      finalizers: ['test/f', 'test/g'].filter(() => random() < 0.3),
-    },
-    0.3,
-  );
+  const members = {
+    labels: some(random, { a: pick(random, '1', '2'), b: '1' }),
+    annotations: some(random, { x: pick(random, '1', '2') }),
+    finalizers: ['test/f', 'test/g'].filter(() => random() < 0.3),
+  };
+  return withNulls(random, some(random, members, 0.3));
 }
 
-function mergeBody(random: Random, body: Record<string, unknown>): Record<string, unknown> {
+function withNulls(
+  random: Random,
+  body: Record<string, unknown>,
+  chance = 0.05,
+): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(body).map(([key, value]) => [key, random() < 0.15 ? null : value]),
+    Object.entries(body).map(([key, value]) => [key, random() < chance ? null : value]),
   );
 }
 
@@ -145,12 +155,13 @@ function widgetStep(random: Random): Step {
     spec: widgetSpec(random),
     ...(random() < 0.2 ? { status: widgetStatus(random) } : {}),
   };
-  const status = { metadata: { name: key.name }, status: widgetStatus(random) };
+  const status = { metadata: { name: key.name }, status: withNulls(random, widgetStatus(random)) };
   const force = random() < 0.5;
   const subresource = 'status' as const;
   const dice = random();
   if (dice < 0.35) {
-    return patch('apply', { type: 'apply', body: object, fieldManager: manager, force });
+    const body = { ...object, spec: withNulls(random, object.spec) };
+    return patch('apply', { type: 'apply', body, fieldManager: manager, force });
   }
   if (dice < 0.5) {
     const body = { ...status, spec: object.spec };
@@ -163,11 +174,11 @@ function widgetStep(random: Random): Step {
     });
   }
   if (dice < 0.62) {
-    const body = { ...object, spec: mergeBody(random, object.spec) };
+    const body = { ...object, spec: withNulls(random, object.spec, 0.15) };
     return patch('merge', { type: 'merge', body, fieldManager: manager });
   }
   if (dice < 0.7) {
-    const body = { status: mergeBody(random, status.status), spec: { size: 9 } };
+    const body = { status: withNulls(random, status.status, 0.15), spec: { size: 9 } };
     return patch('merge status', { type: 'merge', body, fieldManager: manager, subresource });
   }
   if (dice < 0.78) {
@@ -181,7 +192,7 @@ function configMapStep(random: Random, namespace: string): Step {
   const key = { name: 'c1', namespace };
   const manager = pick(random, 'm1', 'm2');
   const data = some(random, { a: pick(random, '1', '2'), b: '1', c: '1' });
-  const object = { metadata: { ...metadataOf(random), ...key }, data };
+  const object = { metadata: { ...metadataOf(random), ...key }, data: withNulls(random, data) };
   const force = random() < 0.5;
   if (random() < 0.4) {
     const body: Patch = { type: 'apply', body: object, fieldManager: manager, force };
@@ -206,12 +217,14 @@ function wholeStep(
     return { title: 'create', body: object, resource, key, run };
   }
   if (dice < 0.7) {
+    const managedFields = pick<unknown>(random, [], [{}]);
+    const owners = random() < 0.05 ? { managedFields } : {};
     const run: Step['run'] = async (client, now) => {
       const resourceVersion = now?.metadata.resourceVersion ?? '1';
-      const metadata = { ...object.metadata, resourceVersion };
+      const metadata = { ...object.metadata, resourceVersion, ...owners };
       return await client.replace(resource, { ...object, metadata }, o);
     };
-    return { title: 'replace', body: object, resource, key, run };
+    return { title: 'replace', body: { ...object, ...owners }, resource, key, run };
   }
   const run: Step['run'] = (client) => client.delete(resource, key);
   return { title: 'delete', body: undefined, resource, key, run };
@@ -304,8 +317,8 @@ function comparable(object: NamedObject): unknown {
 function ownersOf(entries: unknown): Record<string, unknown> {
   const list = Array.isArray(entries) ? entries.filter(isRecord) : [];
   return Object.fromEntries(
-    list.map(({ manager, operation, subresource, fieldsV1 }) => [
-      `${manager} ${operation} ${subresource ?? ''}`,
+    list.map(({ manager, operation, subresource, time, fieldsV1 }) => [
+      `${manager} ${operation} ${subresource ?? ''}${time === undefined ? ' timeless' : ''}`,
       fieldsV1,
     ]),
   );
