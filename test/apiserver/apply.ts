@@ -103,9 +103,16 @@ export function ownersOf(object: JsonObject): Owner[] {
     }));
 }
 
+/** Text by which owners are in order: who has not written for long comes first. */
+function rankOf({ writer }: Owner): string {
+  const { operation, time, manager, apiVersion, subresource } = writer;
+  return [operation, time, manager, apiVersion, subresource].join('\n');
+}
+
 export function withOwners(object: JsonObject, owners: readonly Owner[]): JsonObject {
   const managedFields = owners
     .filter((owner) => !isEmptyTree(owner.fields))
+    .sort((a, b) => (rankOf(a) < rankOf(b) ? -1 : 1))
     .map(({ writer, fields }) => ({
       manager: writer.manager,
       operation: writer.operation,

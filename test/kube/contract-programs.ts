@@ -1,4 +1,4 @@
-// Contract of an API server, part 6: what is built on the client: collections that outlive the
+// Contract of an API server, part 7: what is built on the client: collections that outlive the
 // server, and leaders.
 import { describe, expect, test } from 'bun:test';
 import { type Collection, watchCollection } from '../../src/shared/platform/kube/collection.ts';

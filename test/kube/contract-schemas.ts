@@ -1,4 +1,4 @@
-// Contract of an API server, part 4: custom kinds: what their schema refuses, drops and fills in.
+// Contract of an API server, part 5: custom kinds: what their schema refuses, drops and fills in.
 import { describe, expect, test } from 'bun:test';
 import { isKubeError } from '../../src/shared/platform/kube/errors.ts';
 import { CRDS, defineResource } from '../../src/shared/platform/kube/resource.ts';

@@ -1,4 +1,4 @@
-// Contract of an API server, part 5: watches: order, start versions, selectors, bookmarks, and the
+// Contract of an API server, part 6: watches: order, start versions, selectors, bookmarks, and the
 // end of history.
 import { describe, expect, test } from 'bun:test';
 import type {

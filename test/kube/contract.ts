@@ -4,6 +4,7 @@ import { describe, setDefaultTimeout } from 'bun:test';
 import { describeApply } from './contract-apply.ts';
 import { describeChanges } from './contract-changes.ts';
 import { describeObjects } from './contract-objects.ts';
+import { describeOwners } from './contract-owners.ts';
 import { describePrograms } from './contract-programs.ts';
 import { describeSchemas } from './contract-schemas.ts';
 import { describeWatches } from './contract-watches.ts';
@@ -20,6 +21,7 @@ export function describeContract(name: string, start: () => Promise<ServerUnderT
     describeObjects(bench);
     describeChanges(bench);
     describeApply(bench);
+    describeOwners(bench);
     describeSchemas(bench);
     describeWatches(bench);
     describePrograms(bench);

@@ -3,7 +3,13 @@
 import { afterAll, beforeAll } from 'bun:test';
 import type { ApiTarget } from '../../src/shared/platform/kube/api-target.ts';
 import { createKubeClient, type KubeClient } from '../../src/shared/platform/kube/client.ts';
-import { CRDS, defineResource, NAMESPACES } from '../../src/shared/platform/kube/resource.ts';
+import {
+  CRDS,
+  defineResource,
+  isRecord,
+  NAMESPACES,
+  type NamedObject,
+} from '../../src/shared/platform/kube/resource.ts';
 import { createLogger } from '../../src/shared/platform/log.ts';
 import { eventually } from '../helpers/eventually.ts';
 
@@ -211,6 +217,32 @@ const GADGET_CRD = {
     ],
   },
 };
+
+/** Server-side apply of a widget by a manager. */
+export function widgetApplier(bench: Bench) {
+  return async (
+    name: string,
+    fieldManager: string,
+    members: Record<string, unknown>,
+    o: { force?: boolean; subresource?: 'status' } = {},
+  ): Promise<NamedObject> => {
+    const { metadata, ...rest } = members;
+    const body = { metadata: { ...(isRecord(metadata) ? metadata : {}), name }, ...rest };
+    return await bench.client.patch(WIDGETS, { name }, { type: 'apply', body, fieldManager, ...o });
+  };
+}
+
+/** The fields of each owner of an object. */
+export function ownersOf(object: NamedObject): Record<string, unknown> {
+  const entries = object.metadata.managedFields;
+  if (!Array.isArray(entries)) return {};
+  return Object.fromEntries(
+    entries.filter(isRecord).map((entry) => {
+      const subresource = entry.subresource === undefined ? '' : '/status';
+      return [`${entry.manager} ${entry.operation}${subresource}`, entry.fieldsV1];
+    }),
+  );
+}
 
 /** The error that a promise is rejected with; fails when it is not. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
