@@ -61,7 +61,10 @@ export class PeerPlans {
     this.#areAllStale = true;
   }
 
-  /** Plans again what changed; nothing while the API server was never heard. One at a time. */
+  /**
+   * Plans again what changed; nothing while the API server was never heard. One at a time. What is
+   * aborted, or fails, changes no plan and is done by the next call.
+   */
   refresh(signal: AbortSignal): Promise<void> {
     const run = this.#last.then(() => this.#refresh(signal));
     this.#last = run.catch(() => undefined); // reported to the caller of this run
@@ -73,19 +76,38 @@ export class PeerPlans {
     if (!this.#view.isLive || self === undefined) return;
     const isFull = this.#areAllStale;
     const stale = new Set(this.#staleHosts);
+    // Before the planning: what changes meanwhile is stale again.
     this.#areAllStale = false;
     this.#staleHosts.clear();
-    const networks = this.#view.networks();
-    const names = new Set(networks.map(({ name }) => name));
-    for (const name of this.#plans.keys()) if (!names.has(name)) this.#plans.delete(name);
-    const peers = isFull ? [...this.#view.peers()] : [...stale].flatMap((n) => this.#peer(n));
-    for (const network of networks) {
-      const plans = isFull
-        ? new Map<string, PeerPlan>()
-        : (this.#plans.get(network.name) ?? new Map());
-      for (const name of stale) plans.delete(name);
-      await this.#planPeers({ network, self, peers, plans, signal });
-      this.#plans.set(network.name, plans);
+    try {
+      const networks = this.#view.networks();
+      const peers = isFull ? [...this.#view.peers()] : [...stale].flatMap((n) => this.#peer(n));
+      const planned = new Map<string, Map<string, PeerPlan>>();
+      for (const network of networks) {
+        planned.set(network.name, await this.#planPeers({ network, self, peers, signal }));
+      }
+      this.#store(planned, isFull ? undefined : stale);
+    } catch (error) {
+      if (isFull) this.#areAllStale = true;
+      for (const name of stale) this.#staleHosts.add(name);
+      throw error;
+    }
+  }
+
+  /** In one go: whoever reads finds no part of a plan. With `stale`, other peers keep theirs. */
+  #store(
+    planned: Map<string, Map<string, PeerPlan>>,
+    stale: ReadonlySet<string> | undefined,
+  ): void {
+    for (const name of this.#plans.keys()) if (!planned.has(name)) this.#plans.delete(name);
+    for (const [network, plans] of planned) {
+      const kept = stale === undefined ? undefined : this.#plans.get(network);
+      if (kept === undefined) {
+        this.#plans.set(network, plans);
+        continue;
+      }
+      for (const name of stale ?? []) kept.delete(name);
+      for (const [name, plan] of plans) kept.set(name, plan);
     }
   }
 
@@ -122,22 +144,24 @@ export class PeerPlans {
     return host === undefined || host.hostName === this.#view.node ? [] : [host];
   }
 
+  /** By host name. Throws the signal's reason when it is aborted. */
   async #planPeers(o: {
     network: NetworkRecord;
     self: HostRecord;
     peers: readonly HostRecord[];
-    plans: Map<string, PeerPlan>;
     signal: AbortSignal;
-  }): Promise<void> {
-    const { network, peers, plans, signal } = o;
+  }): Promise<Map<string, PeerPlan>> {
+    const { network, peers, signal } = o;
+    const plans = new Map<string, PeerPlan>();
     const self = toPlanHost(o.self, network, this.#interfaces());
     for (const [index, peer] of peers.entries()) {
       if (index % PEERS_PER_TURN === PEERS_PER_TURN - 1) {
         await new Promise((resolve) => setImmediate(resolve));
-        if (signal.aborted) return;
+        signal.throwIfAborted();
       }
       plans.set(peer.hostName, this.#planPeer(network, self, toPlanHost(peer, network)));
     }
+    return plans;
   }
 
   #planPeer(network: NetworkRecord, self: PlanHost, peer: PlanHost): PeerPlan {
