@@ -1,9 +1,19 @@
 // Host-subnet mode: pods and hosts have addresses of the same subnet, and no pod may get one of any
 // host (W-13).
 import { expect, setDefaultTimeout, test } from 'bun:test';
+import type { FaultPoint, FaultPoints } from '../../src/daemon/attach/fault-points.ts';
+import { parseCidr } from '../../src/shared/model/ip/cidr.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, putHost, startCluster } from './cluster.ts';
-import { AWAY, addressesIn, cniRequest, createFakeHost, send, startHarness } from './harness.ts';
+import {
+  AWAY,
+  addressesIn,
+  cniRequest,
+  createFakeHost,
+  type Harness,
+  send,
+  startHarness,
+} from './harness.ts';
 
 setDefaultTimeout(120_000);
 
@@ -67,4 +77,34 @@ test('a start without the API server still knows the addresses of the hosts', as
   await second.daemon.stop();
   await first[Symbol.asyncDispose]();
   await api.close();
+});
+
+test('ADDs that are under way are not refused when a host joins', async () => {
+  const hostNet = createFakeHost(1);
+  const harness: { current?: Harness } = {};
+  let joined = 3;
+  // Between taking an address and recording it, the pool gets the excludes of one host more.
+  const join = (point: FaultPoint): void => {
+    const pools = harness.current?.daemon.parts.pools;
+    if (pools === undefined || point !== 'add-addresses-taken') return;
+    joined += 1;
+    const more = [0, 1, 2, joined].map((index) => parseCidr(`10.0.1.${10 + index}/32`) ?? []);
+    pools.apply(
+      pools.records().map(({ plan }) => ({
+        plan: { ...plan, excludes: more.flat() },
+        reason: undefined,
+      })),
+    );
+  };
+  const faults: FaultPoints = { isActive: () => false, reach: join };
+  await using h = await startHarness({ hostNet, faults, objects: [network, host(0)] });
+  await h.daemon.idle();
+  harness.current = h;
+  const containers = Array.from({ length: 6 }, (_, i) => `c${i}`);
+  for (const container of containers) hostNet.addNetns(`/run/netns/${container}`);
+  const answers = await Promise.all(
+    containers.map((container) => send(h.socket, cniRequest('ADD', { container }))),
+  );
+  expect(answers.map(({ problem }) => problem.detail)).toEqual(containers.map(() => undefined));
+  expect(new Set(answers.flatMap(addressesIn)).size).toBe(containers.length);
 });

@@ -38,6 +38,7 @@ interface Work {
   readonly plan: AttachmentPlan;
   readonly netns: NetnsHandle;
   readonly undo: UndoStack;
+  readonly taken: TakenAddress[];
   /** Addresses were on links: others may have seen them. */
   wereVisible: boolean;
 }
@@ -58,7 +59,7 @@ export async function attach(
   refuseConflict(ports, { demand, nics: plan.nics, network: plan.network.name });
   using netns = ports.hostNet.openNetns(identity.netnsPath);
   const undo = new UndoStack();
-  const work: Work = { ports, identity, demand, plan, netns, undo, wereVisible: false };
+  const work: Work = { ports, identity, demand, plan, netns, undo, taken: [], wereVisible: false };
   steps.mark('planMs');
   try {
     const draft = takeAddresses(work);
@@ -81,6 +82,8 @@ export async function attach(
     return { attachment, plan, links, steps: steps.all };
   } catch (error) {
     throw await takeBack(work, error);
+  } finally {
+    ports.pools.settle(work.taken);
   }
 }
 
@@ -143,6 +146,7 @@ function takeAddresses(work: Work): Attachment {
       addresses: planned.pools.map((record) => {
         const taken = ports.pools.take(record);
         if (taken === undefined) throw exhausted(planned, record.plan.name);
+        work.taken.push(taken);
         work.undo.push('release address', () => giveBack(work, taken));
         return toHeld(taken);
       }),
@@ -188,14 +192,9 @@ function toHeld({ record, index, address }: TakenAddress): HeldAddress {
   return { pool: name, index, family, address, prefix: vlanCidr.prefix };
 }
 
-function giveBack({ ports, wereVisible }: Work, { record, index, address }: TakenAddress): void {
-  const { network, name } = record.plan;
-  if (!wereVisible) {
-    ports.pools.release({ network, address });
-    return;
-  }
-  const untilMs = ports.clock.now() + ports.quarantineMs;
-  ports.pools.quarantine({ network, address, pool: name, index, untilMs });
+function giveBack({ ports, wereVisible }: Work, taken: TakenAddress): void {
+  const { pools, clock, quarantineMs } = ports;
+  pools.giveBack(taken, wereVisible ? { untilMs: clock.now() + quarantineMs } : {});
 }
 
 async function writeIntent(work: Work, draft: Attachment): Promise<SyncPoint> {

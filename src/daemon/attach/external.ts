@@ -1,7 +1,7 @@
 // Addresses of pods whose links this daemon does not make: those of callers of the old HTTP paths,
 // and those taken over from another program. One journal row per address, keyed by the pod's name.
 import { DomainError } from '../../shared/model/errors.ts';
-import type { PoolRecord } from '../ipam/pool-set.ts';
+import type { PoolRecord, TakenAddress } from '../ipam/pool-set.ts';
 import type { Attachment, HeldAddress } from '../journal/attachment.ts';
 import type { AttachPorts, PodIdentity } from './ports.ts';
 import { release } from './release.ts';
@@ -78,15 +78,18 @@ export async function allocateExternal(
     .filter((master) => !held.has(master))
     .map((master) => poolFor(ports, o.network, master));
   const undo = new UndoStack();
+  const taken: TakenAddress[] = [];
   try {
     for (const record of records) {
-      const entry = await allocateOne(ports, { ...o, record, undo });
+      const entry = await allocateOne(ports, { ...o, record, undo, taken });
       held.set(entry.interfaceName, entry);
     }
   } catch (error) {
     const failure = await undo.unwind();
     if (failure !== undefined) ports.log.error('undo of an allocation failed', { ...failure });
     throw error;
+  } finally {
+    ports.pools.settle(taken);
   }
   ports.onPoolsChanged(records.map(({ plan }) => plan.name));
   return o.masters.flatMap((master) => held.get(master) ?? []);
@@ -94,7 +97,13 @@ export async function allocateExternal(
 
 async function allocateOne(
   ports: AttachPorts,
-  o: { network: string; pod: PodIdentity; record: PoolRecord; undo: UndoStack },
+  o: {
+    network: string;
+    pod: PodIdentity;
+    record: PoolRecord;
+    undo: UndoStack;
+    taken: TakenAddress[];
+  },
 ): Promise<ExternalAddress> {
   const { network, pod, record, undo } = o;
   const { name, interfaceName, netAddress, family, vlanCidr } = record.plan;
@@ -109,7 +118,8 @@ async function allocateOne(
     );
   }
   const { address, index } = taken;
-  undo.push('release address', () => ports.pools.release({ network, address }));
+  o.taken.push(taken);
+  undo.push('release address', () => ports.pools.giveBack(taken, {}));
   const held = { pool: name, index, family, address, prefix: vlanCidr.prefix };
   const row = externalRow(ports, { network, pod, interfaceName, netAddress, held });
   await ports.journal.insert(row);

@@ -5,7 +5,7 @@ import { type Cidr, parseCidr } from '../../shared/model/ip/cidr.ts';
 import type { QuarantinedAddress } from '../journal/attachment.ts';
 import type { HeldIndex } from '../journal/journal.ts';
 import type { PoolPlan } from './pool-plan.ts';
-import { type PoolRecord, PoolSet } from './pool-set.ts';
+import { type PoolRecord, PoolSet, type TakenAddress } from './pool-set.ts';
 
 let core: Core;
 beforeAll(async () => {
@@ -57,6 +57,12 @@ const takeAll = (pools: PoolSet, record: PoolRecord): string[] => {
     addresses.push(one.address);
   }
   return addresses;
+};
+
+const take = (pools: PoolSet, name: string): TakenAddress => {
+  const taken = pools.take(get(pools, name));
+  if (taken === undefined) throw new Error(`nothing free in ${name}`);
+  return taken;
 };
 
 const NAME = 'net-192.168.0.0-29';
@@ -160,14 +166,13 @@ describe('changes of the plan', () => {
   test('a pool that is no longer planned gives nothing and goes when nothing holds it', () => {
     const { ledger, pools } = setUp();
     pools.apply([wanted(plan('192.168.0.0/29'))]);
-    const record = get(pools, NAME);
-    pools.take(record);
+    const taken = take(pools, NAME);
     ledger.hold(NAME, 1, '192.168.0.1');
     expect(pools.apply([])).toEqual([]);
     expect(get(pools, NAME).state).toBe('draining');
     expect(pools.take(get(pools, NAME))).toBeUndefined();
     ledger.rows = [];
-    pools.release({ network: 'net', address: '192.168.0.1' });
+    pools.giveBack(taken, {});
     expect(pools.dropDrained()).toEqual([NAME]);
     expect(pools.get(NAME)).toBeUndefined();
   });
@@ -193,14 +198,24 @@ describe('changes of the plan', () => {
   test('an old and a new pool that overlap never give the same address', () => {
     const { ledger, pools } = setUp();
     pools.apply([wanted(plan('192.168.0.0/29'))]);
-    pools.take(get(pools, NAME));
+    const taken = take(pools, NAME);
     ledger.hold(NAME, 1, '192.168.0.1');
     const wide = plan('192.168.0.0/28');
     pools.apply([wanted(wide)]);
     expect(takeAll(pools, get(pools, wide.name))).not.toContain('192.168.0.1');
     ledger.rows = [];
-    pools.release({ network: 'net', address: '192.168.0.1' });
+    pools.giveBack(taken, {});
     expect(pools.take(get(pools, wide.name))?.address).toBe('192.168.0.1');
+  });
+
+  test('whoever found a pool before its excludes changed takes from it as it is now', () => {
+    const { pools } = setUp();
+    pools.apply([wanted(plan('192.168.0.0/29'))]);
+    const record = get(pools, NAME);
+    pools.apply([wanted(plan('192.168.0.0/29', { excludes: ['192.168.0.1/32'] }))]);
+    expect(pools.take(record)?.address).toBe('192.168.0.2');
+    pools.apply([]);
+    expect(pools.take(record)).toBeUndefined();
   });
 
   test('pools of a NIC come with IPv4 first and without draining ones', () => {
@@ -220,11 +235,140 @@ describe('changes of the plan', () => {
   });
 });
 
-test('a released address that nobody was told of is free at once', () => {
-  const { pools } = setUp();
-  pools.apply([wanted(plan('192.168.0.0/30'))]);
-  const record = get(pools, 'net-192.168.0.0-30');
-  const [first] = takeAll(pools, record);
-  pools.release({ network: 'net', address: first ?? '' });
-  expect(pools.take(record)?.address).toBe(first ?? '');
+describe('an address that was taken and is not recorded yet', () => {
+  const given = (pools: PoolSet) => takeAll(pools, get(pools, NAME));
+  const exclude = (pools: PoolSet, ...excludes: string[]): void => {
+    pools.apply([wanted(plan('192.168.0.0/29', { excludes }))]);
+  };
+
+  test('is free at once when it is given back', () => {
+    const { pools } = setUp();
+    exclude(pools);
+    const taken = take(pools, NAME);
+    expect(given(pools)).toEqual(WHOLE.slice(1));
+    pools.giveBack(taken, {});
+    expect(given(pools)).toEqual([taken.address]);
+  });
+
+  test('is not given again when the excludes change', () => {
+    const { pools } = setUp();
+    exclude(pools);
+    const taken = take(pools, NAME);
+    exclude(pools, '192.168.0.6/32');
+    expect(given(pools)).toEqual(WHOLE.slice(1, 5));
+    pools.giveBack(taken, {});
+    expect(given(pools)).toEqual([taken.address]);
+  });
+
+  test('is not given by a new pool that overlaps', () => {
+    const { pools } = setUp();
+    exclude(pools);
+    const taken = take(pools, NAME);
+    const wide = plan('192.168.0.0/28');
+    pools.apply([wanted(wide)]);
+    expect(takeAll(pools, get(pools, wide.name))).not.toContain(taken.address);
+  });
+
+  test('keeps its pool, even if it became excluded', () => {
+    const { pools } = setUp();
+    exclude(pools);
+    const taken = take(pools, NAME);
+    exclude(pools, '192.168.0.0/30');
+    expect(pools.apply([])).toEqual([]);
+    pools.giveBack(taken, {});
+    expect(pools.apply([])).toEqual([NAME]);
+  });
+
+  test('is forgotten when its taker says that the journal has it', () => {
+    const { ledger, pools } = setUp();
+    exclude(pools);
+    const taken = take(pools, NAME);
+    ledger.hold(NAME, taken.index, taken.address);
+    pools.settle([taken]);
+    pools.giveBack(taken, {});
+    expect(get(pools, NAME).pool.isOccupied(taken.index)).toBe(true);
+    ledger.rows = [];
+    exclude(pools, '192.168.0.6/32');
+    expect(given(pools)).toEqual(WHOLE.slice(0, 5));
+  });
+
+  test('is not freed by its taker after somebody else turned out to hold it', () => {
+    const { pools } = setUp();
+    exclude(pools);
+    const taken = take(pools, NAME);
+    pools.hold({ network: 'net', address: taken.address });
+    pools.giveBack(taken, {});
+    expect(given(pools)).toEqual(WHOLE.slice(1));
+  });
+
+  test('rests again if it is given back before its quarantine is over', () => {
+    const ledger = new Ledger();
+    ledger.aside = WHOLE.map((address, i) => ({
+      network: 'net',
+      pool: NAME,
+      index: i + 1,
+      address,
+      untilMs: 100 + i,
+    }));
+    const { pools } = setUp(ledger);
+    exclude(pools);
+    const taken = take(pools, NAME);
+    expect(taken.address).toBe('192.168.0.1');
+    exclude(pools, '192.168.0.6/32');
+    expect(get(pools, NAME).pool.isOccupied(taken.index)).toBe(true);
+    pools.giveBack(taken, {});
+    expect(get(pools, NAME).pool.isQuarantined(taken.index)).toBe(true);
+    expect(pools.expired(100).map(({ address }) => address)).toEqual([taken.address]);
+  });
+});
+
+test('a release that the journal has before the list does is no free address', () => {
+  const { ledger, pools } = setUp();
+  pools.apply([wanted(plan('192.168.0.0/29'))]);
+  const taken = take(pools, NAME);
+  pools.settle([taken]);
+  const { index, address } = taken;
+  const entry = { network: 'net', pool: NAME, index, address, untilMs: 60 };
+  ledger.aside = [entry];
+  pools.apply([wanted(plan('192.168.0.0/29', { excludes: ['192.168.0.6/32'] }))]);
+  expect(takeAll(pools, get(pools, NAME))).toEqual(WHOLE.slice(1, 5));
+  pools.quarantine(entry);
+  pools.endQuarantine([entry]);
+  expect(takeAll(pools, get(pools, NAME))).toEqual([address]);
+});
+
+describe('more pools than there is room for', () => {
+  const large = (n: number): PoolPlan => ({
+    ...plan(`10.${n % 256}.0.0/16`),
+    name: `net-${n}`,
+    network: `net-${n}`,
+  });
+
+  test('only those without room are refused, and get room when some is free', async () => {
+    const pools = new PoolSet({ core: await loadCore(), holdings: new Ledger() });
+    const plans = Array.from({ length: 1_400 }, (_, n) => large(n));
+    pools.apply(plans.map((one) => wanted(one)));
+    const refused = pools.records().filter(({ state }) => state === 'refused');
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.length).toBeLessThan(200);
+    for (const record of refused) {
+      expect(record.reason).toContain('too large together');
+      expect(pools.take(record)).toBeUndefined();
+    }
+    const first = get(pools, 'net-0');
+    expect(pools.take(first)?.address).toBe('10.0.0.1');
+    // Another range of the same size always finds the room that it had.
+    const exclude = { ...large(0), excludes: [cidr('10.0.0.2/32')] };
+    pools.apply([wanted(exclude), ...plans.slice(1).map((one) => wanted(one))]);
+    expect(pools.take(get(pools, 'net-0'))?.address).toBe('10.0.0.3');
+    pools.apply([wanted(exclude), ...plans.slice(-200).map((one) => wanted(one))]);
+    expect(pools.records().filter(({ state }) => state === 'refused')).toEqual([]);
+    expect(pools.take(get(pools, 'net-1399'))?.address).toBe('10.119.0.1');
+  });
+
+  test('what the journal knows from before is no obstacle to a start', async () => {
+    const pools = new PoolSet({ core: await loadCore(), holdings: new Ledger() });
+    pools.load(Array.from({ length: 1_400 }, (_, n) => large(n)));
+    expect(pools.records()).toHaveLength(1_400);
+  });
 });

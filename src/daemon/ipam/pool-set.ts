@@ -1,10 +1,11 @@
 // This node's pools: which addresses are free, held or in quarantine, as bitmaps that mirror the
 // journal. Addresses are taken here first and recorded next; a crash between frees them by itself.
-import type { Core, Pool } from '../../../core-wasm/index.ts';
+import type { Core } from '../../../core-wasm/index.ts';
 import { formatAddress, parseAddress } from '../../shared/model/ip/address.ts';
 import { overlapsCidr } from '../../shared/model/ip/cidr.ts';
 import type { QuarantinedAddress } from '../journal/attachment.ts';
 import type { HeldIndex } from '../journal/journal.ts';
+import { type Bitmap, createBitmap, whyNoRoom } from './bitmap.ts';
 import { hasSameRange, type PoolPlan } from './pool-plan.ts';
 
 /**
@@ -19,7 +20,7 @@ const QUARANTINE_MS_MAX = 86_400_000;
 /** A pool and how it is used. */
 export interface PoolRecord {
   readonly plan: PoolPlan;
-  readonly pool: Pool;
+  readonly pool: Bitmap;
   state: PoolState;
   /** Why it does not give addresses; '' while it does. */
   reason: string;
@@ -37,11 +38,13 @@ export interface WantedPool {
   readonly reason: string | undefined;
 }
 
-/** An address that was taken. */
+/** An address that was taken: its taker's until `settle` or `giveBack`. */
 export interface TakenAddress {
   readonly record: PoolRecord;
   readonly index: number;
   readonly address: string;
+  /** Its quarantine, if it was taken before that was over. */
+  readonly rest: QuarantinedAddress | undefined;
 }
 
 /** All pools of this node. Nothing is given before the first `apply`. */
@@ -54,6 +57,8 @@ export class PoolSet {
   #version = 0;
   /** Oldest first: when nothing is free, the first is given. */
   #quarantine: QuarantinedAddress[] = [];
+  /** Taken by somebody whose row is not in the journal for certain: a new bitmap learns it here. */
+  readonly #taken = new Set<TakenAddress>();
 
   constructor(o: { core: Core; holdings: Holdings }) {
     this.#core = o.core;
@@ -95,7 +100,7 @@ export class PoolSet {
     const created = plans
       .filter(({ name }) => !this.#records.has(name))
       .map((plan): PoolRecord => {
-        const pool = this.#core.createPool(plan);
+        const pool = createBitmap(this.#core, plan);
         return { plan, pool, state: 'draining', reason: 'not planned for this node' };
       });
     for (const record of created) this.#records.set(record.plan.name, record);
@@ -105,36 +110,54 @@ export class PoolSet {
 
   /**
    * Makes the set what the plan wants. A pool that is no longer wanted stays, giving nothing, for
-   * as long as addresses of it are not free. Returns the names of pools that are gone.
+   * as long as addresses of it are not free. One that there is no room for is refused. Returns the
+   * names of pools that are gone.
    */
   apply(wanted: readonly WantedPool[]): string[] {
     const names = new Set(wanted.map(({ plan }) => plan.name));
-    const renewed: PoolRecord[] = [];
-    for (const { plan, reason } of wanted) {
-      const state = reason === undefined ? 'planned' : 'refused';
-      const existing = this.#records.get(plan.name);
-      const isSame = existing !== undefined && hasSameRange(existing.plan, plan);
-      const pool = isSame ? existing.pool : this.#core.createPool(plan);
-      if (!isSame) existing?.pool[Symbol.dispose]();
-      const record = { plan, pool, state, reason: reason ?? '' } satisfies PoolRecord;
-      this.#records.set(plan.name, record);
-      // While it gave nothing, allocations may have been taken over that its bitmap has not seen.
-      if (!isSame || existing.state !== 'planned') renewed.push(record);
-    }
-    this.#fill(renewed);
-    this.#changed();
     for (const [name, record] of this.#records) {
       if (names.has(name)) continue;
       record.state = 'draining';
       record.reason = 'no longer planned for this node';
     }
-    return this.dropDrained();
+    const gone = this.dropDrained(); // first: others need their room
+    this.#fill(wanted.flatMap((one) => this.#renew(one) ?? []));
+    this.#changed();
+    return gone;
   }
 
-  /** Takes a free address, or the one that has been in quarantine for longest if none is free. */
-  take(record: PoolRecord): TakenAddress | undefined {
-    if (record.state !== 'planned') return undefined;
-    const index = record.pool.take() ?? this.#takeQuarantined(record);
+  /** Sets the record of a wanted pool; returns it if its bitmap has to learn what is held. */
+  #renew({ plan, reason }: WantedPool): PoolRecord | undefined {
+    const existing = this.#records.get(plan.name);
+    const kept =
+      existing !== undefined && this.#hasBitmap(existing) && hasSameRange(existing.plan, plan)
+        ? existing
+        : undefined;
+    // Given back before, so that there is room for the new one whenever there was for the old.
+    if (kept === undefined) existing?.pool[Symbol.dispose]();
+    const pool = kept?.pool ?? createBitmap(this.#core, plan);
+    const why = reason ?? whyNoRoom(this.#core, pool);
+    const state = why === undefined ? 'planned' : 'refused';
+    const record = { plan, pool, state, reason: why ?? '' } satisfies PoolRecord;
+    this.#records.set(plan.name, record);
+    // While it gave nothing, allocations may have been taken over that its bitmap has not seen.
+    return kept?.state === 'planned' ? undefined : record;
+  }
+
+  #hasBitmap({ pool }: PoolRecord): boolean {
+    return whyNoRoom(this.#core, pool) === undefined;
+  }
+
+  /**
+   * Takes a free address, or the one that has been in quarantine for longest if none is free. It is
+   * the caller's until `settle` or `giveBack`, whatever becomes of the plan in between.
+   */
+  take(of: PoolRecord): TakenAddress | undefined {
+    const record = this.#records.get(of.plan.name); // its bitmap may be another one by now
+    if (record?.state !== 'planned') return undefined;
+    const free = record.pool.take();
+    const rest = free === undefined ? this.#takeQuarantined(record) : undefined;
+    const index = free ?? rest?.index;
     if (index === undefined) return undefined;
     const address = formatAddress({
       family: record.plan.family,
@@ -143,7 +166,28 @@ export class PoolSet {
     if (this.#overlapsOf(record).length > 0) {
       this.#mirror(record.plan, address, (pool, at) => pool.occupy(at));
     }
-    return { record, index, address };
+    const taken = { record, index, address, rest };
+    this.#taken.add(taken);
+    return taken;
+  }
+
+  /** The journal says from now on who holds these, or that nobody does. */
+  settle(addresses: readonly TakenAddress[]): void {
+    for (const taken of addresses) this.#taken.delete(taken);
+  }
+
+  /**
+   * Gives an address back, free or, if others may have seen it, set aside until `untilMs`. Nothing
+   * happens if it is not the taker's any more.
+   */
+  giveBack(taken: TakenAddress, o: { untilMs?: number }): void {
+    if (!this.#taken.delete(taken)) return;
+    const { record, index, address, rest } = taken;
+    const { network, name } = record.plan;
+    const { untilMs } = o;
+    const entry = untilMs === undefined ? rest : { network, address, pool: name, index, untilMs };
+    if (entry === undefined) this.#mirror(record.plan, address, (pool, at) => pool.release(at));
+    else this.quarantine(entry);
   }
 
   #overlapsOf(record: PoolRecord): readonly PoolRecord[] {
@@ -160,17 +204,20 @@ export class PoolSet {
     return others;
   }
 
-  /** Occupies an address that somebody holds already, by the journal; its quarantine is over. */
+  /**
+   * Occupies an address that somebody holds already, by the journal; its quarantine is over, and
+   * whoever has just taken it cannot give it back.
+   */
   hold(o: { network: string; address: string }): void {
+    for (const taken of this.#taken) {
+      if (taken.address === o.address && taken.record.plan.network === o.network) {
+        this.#taken.delete(taken);
+      }
+    }
     this.#quarantine = this.#quarantine.filter(
       ({ network, address }) => network !== o.network || address !== o.address,
     );
     this.#mirror(o, o.address, (pool, index) => pool.occupy(index));
-  }
-
-  /** Frees an address that nobody was told of. */
-  release(o: { network: string; address: string }): void {
-    this.#mirror(o, o.address, (pool, index) => pool.release(index));
   }
 
   /** Puts a released address aside until `untilMs`. */
@@ -207,6 +254,7 @@ export class PoolSet {
     if (draining.length === 0) return [];
     // The bitmap alone does not tell: an address that became excluded is held without a bit.
     const holding = new Set(this.#holdings.held().map((entry) => entry.pool));
+    for (const { record } of this.#taken) holding.add(record.plan.name);
     const gone = draining.filter(
       ({ plan, pool }) => pool.occupied === 0 && pool.quarantined === 0 && !holding.has(plan.name),
     );
@@ -223,14 +271,14 @@ export class PoolSet {
     this.#overlaps = new Map();
   }
 
-  #takeQuarantined(record: PoolRecord): number | undefined {
+  #takeQuarantined(record: PoolRecord): QuarantinedAddress | undefined {
     const { network, name } = record.plan;
     const isOfPool = (entry: QuarantinedAddress): boolean =>
       entry.network === network && entry.pool === name;
     for (const entry of this.#quarantine.filter(isOfPool)) {
       if (record.pool.occupy(entry.index) !== 'occupied') continue;
       this.#quarantine = this.#quarantine.filter((other) => other !== entry);
-      return entry.index;
+      return entry;
     }
     return undefined;
   }
@@ -242,7 +290,7 @@ export class PoolSet {
   #mirror(
     { network }: { network: string },
     address: string,
-    change: (pool: Pool, index: number) => void,
+    change: (pool: Bitmap, index: number) => void,
   ): void {
     const parsed = parseAddress(address);
     if (parsed === undefined) return;
@@ -259,7 +307,7 @@ export class PoolSet {
     const byNetwork = Map.groupBy(records, (record) => record.plan.network);
     const mark = (
       entry: { network: string; address: string },
-      change: (pool: Pool, index: number) => void,
+      change: (pool: Bitmap, index: number) => void,
     ): void => {
       const affected = byNetwork.get(entry.network) ?? [];
       if (affected.length === 0) return;
@@ -270,15 +318,18 @@ export class PoolSet {
         if (index !== undefined) change(pool, index);
       }
     };
+    // Its release is in the journal before it is in the list, its end the other way round.
+    for (const entry of this.#holdings.quarantined()) mark(entry, setAside);
+    for (const entry of this.#quarantine) mark(entry, setAside);
     for (const entry of this.#holdings.held()) mark(entry, (pool, index) => pool.occupy(index));
-    for (const entry of this.#quarantine) {
-      mark(entry, setAside);
+    for (const { record, address } of this.#taken) {
+      mark({ network: record.plan.network, address }, (pool, index) => pool.occupy(index));
     }
   }
 }
 
 /** Whatever the bit was: after this the index is neither free nor held. */
-function setAside(pool: Pool, index: number): void {
+function setAside(pool: Bitmap, index: number): void {
   pool.occupy(index);
   pool.quarantine(index);
 }
