@@ -15,7 +15,7 @@ import {
 import { WIDGETS } from './under-test.ts';
 
 /** One step: what to do with an object, given how it looks on the server that it is done to. */
-export interface Step {
+interface Step {
   readonly title: string;
   /** What is sent, for messages. */
   readonly body: unknown;
@@ -24,10 +24,10 @@ export interface Step {
   readonly run: (client: KubeClient, now: NamedObject | undefined) => Promise<unknown>;
 }
 
-export type Random = () => number;
+type Random = () => number;
 
 /** mulberry32. */
-export function generator(seed: number): Random {
+function generator(seed: number): Random {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -136,7 +136,7 @@ function jsonOperations(random: Random): unknown[] {
 }
 
 /** What the next request is. */
-export function randomStep(random: Random, namespace: string): Step {
+function randomStep(random: Random, namespace: string): Step {
   return random() < 0.8 ? widgetStep(random) : configMapStep(random, namespace);
 }
 
@@ -231,7 +231,7 @@ function wholeStep(
 }
 
 /** Takes away what earlier steps left behind, on one server. */
-export async function resetObjects(client: KubeClient, namespace: string): Promise<void> {
+async function resetObjects(client: KubeClient, namespace: string): Promise<void> {
   const maps: Resource<NamedObject> = { ...CONFIG_MAPS, parse: parseNamed };
   const all: [Resource<NamedObject>, ObjectKey][] = [
     [WIDGETS, { name: 'w1' }],
@@ -246,23 +246,33 @@ export async function resetObjects(client: KubeClient, namespace: string): Promi
   }
 }
 
-/** Runs a step on both and fails where they differ. */
-export async function compareStep(
-  step: Step,
+const STEPS = 80;
+const NAMESPACE = 'default';
+
+/** Sends the same random requests to both and fails at the first one after which they differ. */
+export async function compareRound(
+  seed: number,
   embedded: KubeClient,
   real: KubeClient,
 ): Promise<void> {
-  const [here, there] = await Promise.all([outcome(step, embedded), outcome(step, real)]);
-  const differing = differences(here.facts, there.facts, '');
-  if (differing.length === 0) return;
-  const lines = [
-    `${step.title} ${toKey(step.key)} ${JSON.stringify(step.body)}`,
-    `before: ${JSON.stringify(there.before)}`,
-    `embedded says: ${here.words || 'ok'}`,
-    `real says: ${there.words || 'ok'}`,
-    ...differing.map((line) => `  ${line}`),
-  ];
-  throw new Error(`the servers differ\n${lines.join('\n')}`);
+  const random = generator(seed);
+  await resetObjects(real, NAMESPACE);
+  await resetObjects(embedded, NAMESPACE);
+  for (let count = 0; count < STEPS; count += 1) {
+    const step = randomStep(random, NAMESPACE);
+    const [here, there] = await Promise.all([outcome(step, embedded), outcome(step, real)]);
+    const differing = differences(here.facts, there.facts, '');
+    if (differing.length === 0) continue;
+    const lines = [
+      `the servers differ, with TEST_SEED=${seed} at once`,
+      `${step.title} ${toKey(step.key)} ${JSON.stringify(step.body)}`,
+      `before: ${JSON.stringify(there.before)}`,
+      `embedded says: ${here.words || 'ok'}`,
+      `real says: ${there.words || 'ok'}`,
+      ...differing.map((line) => `  ${line}`),
+    ];
+    throw new Error(lines.join('\n'));
+  }
 }
 
 /** `path: embedded | real` for each place where two values differ. */

@@ -12,7 +12,7 @@ import { startApiServer } from '../apiserver/server.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { requirement } from '../helpers/requirement.ts';
 import { describeContract } from '../kube/contract.ts';
-import { compareStep, generator, randomStep, resetObjects } from '../kube/differential.ts';
+import { compareRound } from '../kube/differential.ts';
 import { installCrd, rejectionOf, WIDGET_CRD } from '../kube/under-test.ts';
 import {
   type ControlPlaneBinaries,
@@ -20,15 +20,9 @@ import {
   startControlPlane,
 } from '../peers/control-plane.ts';
 
-/** 1,600 requests; a longer run: TEST_ROUNDS=200. */
+/** Of 80 requests each; a longer run: TEST_ROUNDS=200. */
 const ROUNDS = Number(process.env.TEST_ROUNDS ?? 20);
-const STEPS = 80;
-/**
- * The same in every run, because the embedded server is known to differ in a corner of status
- * ownership that some seeds meet: TEST_SEED=223807239 shows it. TEST_SEED=N tries others.
- */
-const SEED = 1_317_428_657;
-const seed = Number(process.env.TEST_SEED ?? SEED);
+const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 const rbac = { group: 'rbac.authorization.k8s.io', version: 'v1', namespaced: false };
 const CLUSTER_ROLES = defineResource({ ...rbac, plural: 'clusterroles', kind: 'ClusterRole' });
@@ -71,7 +65,7 @@ function describeReal(binaries: ControlPlaneBinaries): void {
 
   describe('embedded and real API server', () => {
     test(
-      `answer random requests alike (seed ${seed})`,
+      `answer random requests alike (TEST_SEED=${seed})`,
       async () => {
         await using plane = await startControlPlane({ binaries });
         await using server = await startApiServer();
@@ -81,12 +75,7 @@ function describeReal(binaries: ControlPlaneBinaries): void {
         await installCrd(real, WIDGET_CRD);
         await installCrd(embedded, WIDGET_CRD);
         for (let round = 0; round < ROUNDS; round += 1) {
-          const random = generator(seed + round);
-          await resetObjects(real, 'default');
-          await resetObjects(embedded, 'default');
-          for (let step = 0; step < STEPS; step += 1) {
-            await compareStep(randomStep(random, 'default'), embedded, real);
-          }
+          await compareRound(seed + round, embedded, real);
         }
       },
       60_000 + ROUNDS * 10_000,
