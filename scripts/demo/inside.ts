@@ -79,7 +79,7 @@ async function demo(): Promise<boolean> {
   await step('pools published', () => stack.publishedAllocations(running, attached.length));
   await showObjects(running);
   const matrix = await step('every pod to every other over every NIC', () =>
-    reachability(attached),
+    reachability(attached, size),
   );
   const complete = showReachability(attached, matrix);
   if (values.keep) await openShell(running, attached);

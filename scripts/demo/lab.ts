@@ -22,6 +22,7 @@ const NETNS_FOLDER = '/run/netns';
 
 export const hostName = (host: number): string => `host-${host + 1}`;
 export const nicName = (nic: number): string => `eth${nic + 1}`;
+const hostAddress = (host: number, rail: number): string => `10.${rail + 1}.0.${10 + host}`;
 export const hostNetns = (host: string): string => `${NETNS_FOLDER}/${host}`;
 
 /** Runs a program to its end; a failure is an error with its own words. Returns its standard output. */
@@ -83,13 +84,22 @@ async function buildHost(host: number, rails: number[]): Promise<void> {
       'link set eth0 up',
       `route add default via ${MANAGEMENT_ADDRESS}`,
       ...rails.flatMap((rail) => [
-        `addr add 10.${rail + 1}.0.${10 + host}/24 dev ${nicName(rail)}`,
+        `addr add ${hostAddress(host, rail)}/24 dev ${nicName(rail)}`,
         `link set ${nicName(rail)} up`,
       ]),
     ],
     name,
   );
   await run(['nsenter', `--net=${hostNetns(name)}`, 'sysctl', '-qw', 'net.ipv4.ip_forward=1']);
+}
+
+/** The NICs that hosts have on one rail. */
+export function hostsOnRail(size: LabSize, rail: number) {
+  return Array.from({ length: size.hosts }, (_, host) => ({
+    netns: hostNetns(hostName(host)),
+    nicName: nicName(rail),
+    address: hostAddress(host, rail),
+  }));
 }
 
 /** A pod as a runtime prepares it: an empty network namespace with a sandbox ID. */

@@ -1,11 +1,13 @@
 // Pods of the demo: attached and detached through the compiled executable, and probed from inside.
-import { join } from 'node:path';
-import { buildPod, hostName, type LabSize, type Pod, run } from './lab.ts';
+import { buildPod, hostName, hostsOnRail, type LabSize, type Pod } from './lab.ts';
+import { explainRefusals, readNeighbourTable } from './neighbours.ts';
+import { probeRail, RetryBudget, type Took } from './probe.ts';
 import { callPlugin } from './runtime.ts';
 import { CNI_PROGRAM, socketOf, spoolOf } from './stack.ts';
 
 export const IF_NAME = 'net1';
-const PROBE = join(import.meta.dir, 'probe.ts');
+/** For all that was lost at first, however much it is. */
+const RETRY_MS_MAX = 10_000;
 
 export interface Attached {
   pod: Pod;
@@ -17,8 +19,12 @@ export interface Attached {
   delMs: number;
 }
 
-/** Pod name -> address -> milliseconds, or null where it could not be reached. */
-export type Reachability = Map<string, Record<string, number | null>>;
+export interface Reachability {
+  /** Pod name -> address -> milliseconds, or null where it could not be reached. */
+  times: Map<string, Record<string, Took>>;
+  /** What to do about neighbours that the kernel had no room for, if there were any. */
+  refusals: string | undefined;
+}
 
 interface PrintedResult {
   interfaces: { name: string; mac?: string }[];
@@ -61,36 +67,18 @@ export async function detachPods(attached: Attached[], config: string): Promise<
   for (const item of attached) item.delMs = (await call('DEL', item.pod, config)).tookMs;
 }
 
-/** Starts an answering process in each pod and lets each pod connect to every address of every other. */
-export async function reachability(attached: Attached[]): Promise<Reachability> {
-  const servers = await Promise.all(attached.map(({ pod }) => startServer(pod)));
-  const matrix: Reachability = new Map();
-  try {
-    for (const { pod } of attached) {
-      const others = attached.filter((other) => other.pod !== pod);
-      const targets = others.flatMap((other) => other.addresses.map((a) => a.address));
-      const output = await run(inPod(pod, ['check', ...targets]));
-      matrix.set(pod.name, JSON.parse(output));
-    }
-  } finally {
-    for (const server of servers) server.kill();
-    await Promise.all(servers.map((server) => server.exited));
+/** Lets each pod ask every other over every NIC, rail after rail. */
+export async function reachability(attached: Attached[], size: LabSize): Promise<Reachability> {
+  const retries = new RetryBudget(RETRY_MS_MAX);
+  const times: Reachability['times'] = new Map(attached.map(({ pod }) => [pod.name, {}]));
+  const before = await readNeighbourTable();
+  for (let rail = 0; rail < size.nics; rail += 1) {
+    const ends = attached.flatMap(({ pod, addresses }) => {
+      const own = addresses[rail];
+      return own === undefined ? [] : [{ pod: pod.name, netns: pod.netns, ...own }];
+    });
+    const ofRail = await probeRail(ends, { hosts: hostsOnRail(size, rail), retries });
+    for (const [name, row] of ofRail) Object.assign(times.get(name) ?? {}, row);
   }
-  return matrix;
-}
-
-const inPod = (pod: Pod, args: string[]): string[] => [
-  'nsenter',
-  `--net=${pod.netns}`,
-  process.execPath,
-  PROBE,
-  ...args,
-];
-
-async function startServer(pod: Pod) {
-  const server = Bun.spawn(inPod(pod, ['serve']), { stdio: ['ignore', 'pipe', 'inherit'] });
-  const reader = server.stdout.getReader();
-  await reader.read();
-  reader.releaseLock();
-  return server;
+  return { times, refusals: explainRefusals(before, await readNeighbourTable()) };
 }

@@ -38,17 +38,19 @@ function showRows(title: string, header: string[], rows: Collectable[]): void {
 }
 
 /** One matrix per NIC: rows send, columns answer. Returns whether every cell is good. */
-export function showReachability(attached: Attached[], matrix: Reachability): boolean {
+export function showReachability(attached: Attached[], { times, refusals }: Reachability): boolean {
   const nics = attached[0]?.addresses.length ?? 0;
   let failures = 0;
   for (let nic = 0; nic < nics; nic += 1) {
-    heading(`Reachability over ${attached[0]?.addresses[nic]?.interfaceName} (TCP echo, ms)`);
+    heading(
+      `Reachability over ${attached[0]?.addresses[nic]?.interfaceName} (UDP echo from interface to interface, ms)`,
+    );
     const rows = attached.map((from) => [
       from.pod.name,
       ...attached.map((to) => {
         if (from === to) return dim('-');
-        const took = matrix.get(from.pod.name)?.[to.addresses[nic]?.address ?? ''];
-        if (typeof took === 'number') return green(took.toFixed(1));
+        const took = times.get(from.pod.name)?.[to.addresses[nic]?.address ?? ''];
+        if (typeof took === 'number') return green(took.toFixed(2));
         failures += 1;
         return red('FAIL');
       }),
@@ -57,6 +59,7 @@ export function showReachability(attached: Attached[], matrix: Reachability): bo
   }
   const pairs = attached.length * (attached.length - 1) * nics;
   console.log(`\n${pairs - failures} of ${pairs} connections succeeded`);
+  if (failures > 0 && refusals !== undefined) console.log(red(refusals));
   return failures === 0 && pairs > 0;
 }
 

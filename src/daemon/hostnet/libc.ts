@@ -1,6 +1,6 @@
 // The handful of C library calls that the netlink back end needs, over bun:ffi. Only integers and
 // buffers cross; the library is opened on first use, so importing this file loads nothing.
-import { dlopen, FFIType, ptr, read } from 'bun:ffi';
+import { dlopen, type FFIFunction, FFIType, ptr, read } from 'bun:ffi';
 import { errnoName } from './errno.ts';
 
 const { i32, u32, u64_fast: u64, i64_fast: i64, ptr: pointer } = FFIType;
@@ -21,13 +21,16 @@ const signatures = {
 /** glibc, then musl on the two architectures Bun runs on. */
 const libraryNames = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'];
 
-type Symbols = ReturnType<typeof dlopen<typeof signatures>>['symbols'];
+type Calls<Signatures extends Record<string, FFIFunction>> = ReturnType<
+  typeof dlopen<Signatures>
+>['symbols'];
+type Symbols = Calls<typeof signatures>;
 
 let symbols: Symbols | undefined;
 
 /** The C library; throws if none of the known names can be opened. */
 export function libc(): Symbols {
-  if (symbols === undefined) symbols = openLibrary();
+  if (symbols === undefined) symbols = openLibrary(signatures);
   return symbols;
 }
 
@@ -41,7 +44,10 @@ export function canCallLibc(): boolean {
   }
 }
 
-function openLibrary(): Symbols {
+/** Calls of the C library by their signatures; AggregateError if no known name can be opened. */
+export function openLibrary<Signatures extends Record<string, FFIFunction>>(
+  signatures: Signatures,
+): Calls<Signatures> {
   const causes: unknown[] = [];
   for (const name of libraryNames) {
     try {
