@@ -1,16 +1,19 @@
 // `make demo ARGS=--keep`: a shell inside the demo, with a few commands to look around; leaving it removes everything.
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Attached } from './pods.ts';
 import { STATE_FOLDER, type Stack, socketOf } from './stack.ts';
 import { bold, heading } from './terminal.ts';
+
+const GET = `'${process.execPath}' '${join(import.meta.dir, 'get.ts')}'`;
 
 /** Shell functions, so that a person types `pod pod-1a ip addr` and not the path of a namespace. */
 function commands(stack: Stack): string {
   return `
 pod() { local name=$1; shift; nsenter --net=/run/netns/$name "$@"; }
 host() { local name=$1; shift; nsenter --net=/run/netns/$name "$@"; }
-api() { curl -s ${stack.apiUrl}$1; }
-daemon() { curl -s --unix-socket ${socketOf('$1')} http://daemon$2; }
+api() { ${GET} "${stack.apiUrl}$1"; }
+daemon() { ${GET} "http://daemon$2" "${socketOf('$1')}"; }
 logs() { tail -n 20 ${STATE_FOLDER}/$1.log; }
 PS1='demo# '
 `;

@@ -24,6 +24,9 @@ function isolation(withUser: boolean): string[] {
   ];
 }
 
+/** What ends the demo, and the exit code that a shell would see of a process it ended. */
+const signalCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+
 function allowed(command: string[]): boolean {
   return Bun.spawnSync([...command, 'true'], { stdio: ['ignore', 'ignore', 'ignore'] }).success;
 }
@@ -48,10 +51,17 @@ async function run(): Promise<number> {
       stdio: ['inherit', 'inherit', 'inherit'],
     },
   );
-  // The terminal sends ^C to the whole group; the child ends by itself and takes everything with it.
-  process.on('SIGINT', () => undefined);
-  process.on('SIGTERM', () => child.kill('SIGTERM'));
-  return await child.exited;
+  // unshare ignores what asks it to end. Killed, it takes the first process of the namespaces with it, and the kernel
+  // removes all that was in them.
+  let ended: number | undefined;
+  for (const [signal, code] of Object.entries(signalCodes)) {
+    process.on(signal, () => {
+      ended = code;
+      child.kill('SIGKILL');
+    });
+  }
+  const code = await child.exited;
+  return ended ?? code;
 }
 
 process.exit(await run());
