@@ -17,6 +17,7 @@ import { Journal } from './journal/journal.ts';
 import { Metrics } from './metrics.ts';
 import { createParts, type DaemonOptions, type Parts } from './parts.ts';
 import { toRefusalEvent } from './publish/refusal-event.ts';
+import type { RouteReport } from './routes/route-keeper.ts';
 import { Spool } from './spool/spool.ts';
 import { jobForKernelEvent, jobsForClusterChange, Upkeep } from './upkeep.ts';
 
@@ -177,7 +178,8 @@ export class Daemon {
         ports: this.#parts.attachPorts,
         readiness,
         inventory: this.#parts.inventory,
-        syncRoutes: () => this.#parts.routes.reconcile(this.#stop.signal),
+        syncRoutes: () => this.#syncRoutes(),
+        actualRoutes: () => this.#parts.routes.actual(),
         podUid: (pod) => this.#parts.view.podUid(pod),
       },
       log,
@@ -191,6 +193,13 @@ export class Daemon {
     this.#listeners.push(await serveSocket(settings.socketPath, createSocketApp(sources)));
     this.#listeners.push(serveTcp(settings, createTcpApp(sources)));
     log.info('listening', { addresses: this.addresses });
+  }
+
+  /** Undefined while there was no round that knew the cluster. */
+  async #syncRoutes(): Promise<RouteReport | undefined> {
+    const { routes } = this.#parts;
+    const report = await routes.reconcile(this.#stop.signal);
+    return routes.isDone ? report : undefined;
   }
 
   async #becomeReady(): Promise<void> {

@@ -8,7 +8,12 @@ import {
   reachableNets,
 } from '../../shared/model/plan/served.ts';
 import type { PoolRecord } from '../ipam/pool-set.ts';
-import { type Considered, type HostNic, selectNics } from '../select/select-nics.ts';
+import {
+  type Considered,
+  type DeviceIds,
+  type HostNic,
+  selectNics,
+} from '../select/select-nics.ts';
 import type { AttachDemand, AttachIdentity } from './attach-config.ts';
 import type { PlannedRoutes } from './plan-routes.ts';
 import { planRoutes } from './plan-routes.ts';
@@ -44,9 +49,12 @@ export function planAttachment(
   o: { identity: AttachIdentity; demand: AttachDemand },
 ): AttachmentPlan {
   const { identity, demand } = o;
-  const known = findNetwork(ports, identity.key.network);
-  const network = usableDefinition(known, demand);
-  const { nics, considered } = chooseNics(ports, { known, network, demand });
+  const basis = findBasis(ports, {
+    network: identity.key.network,
+    deviceClass: demand.deviceClass,
+  });
+  const { definition: network } = basis;
+  const { nics, considered } = chooseNics(ports, { ...basis, demand });
   const planned = nics.map((nic, index) => ({
     name: `${identity.key.ifName}-${index}`,
     nic,
@@ -69,7 +77,25 @@ export function planAttachment(
   return { network, nics: planned, routes, considered };
 }
 
-function findNetwork(ports: PlanPorts, name: string): KnownNetwork {
+/** What NICs are chosen by: the network, if it is served, and the device class that is named. */
+export interface SelectionBasis {
+  readonly known: KnownNetwork;
+  readonly definition: NetworkDefinition;
+  readonly deviceIds: DeviceIds | undefined;
+}
+
+/** DomainError 'not-ready', 'network-unknown', 'invalid-config': nothing is chosen without it. */
+export function findBasis(
+  ports: Pick<PlanPorts, 'cluster'>,
+  o: { network: string; deviceClass: string | undefined },
+): SelectionBasis {
+  const known = findNetwork(ports, o.network);
+  const definition = usableDefinition(known, o.deviceClass);
+  return { known, definition, deviceIds: deviceIdsOf(ports, o.network, o.deviceClass) };
+}
+
+/** DomainError 'not-ready', 'network-unknown'. */
+export function findNetwork(ports: Pick<PlanPorts, 'cluster'>, name: string): KnownNetwork {
   const { cluster } = ports;
   const known = cluster.network(name);
   if (known !== undefined) return known;
@@ -84,7 +110,7 @@ function findNetwork(ports: PlanPorts, name: string): KnownNetwork {
 }
 
 /** The definition, if the request and this version can work with it. */
-function usableDefinition(known: KnownNetwork, demand: AttachDemand): NetworkDefinition {
+function usableDefinition(known: KnownNetwork, deviceClass: string | undefined): NetworkDefinition {
   const { name, definition } = known;
   const refuse = (issues: readonly string[]): DomainError =>
     new DomainError('invalid-config', `network ${name}: ${issues.join('; ')}`, {
@@ -94,7 +120,7 @@ function usableDefinition(known: KnownNetwork, demand: AttachDemand): NetworkDef
   const refusals = networkRefusals(definition);
   if (refusals.length > 0) throw refuse(refusals.map(({ text }) => text));
   const { strategy } = definition.attachPolicy;
-  if (demand.deviceClass !== undefined && strategy !== 'devClass') {
+  if (deviceClass !== undefined && strategy !== 'devClass') {
     throw refuse([`a device class is named, but attachPolicy.strategy is "${strategy}"`]);
   }
   return definition;
@@ -102,16 +128,16 @@ function usableDefinition(known: KnownNetwork, demand: AttachDemand): NetworkDef
 
 function chooseNics(
   ports: PlanPorts,
-  o: { known: KnownNetwork; network: NetworkDefinition; demand: AttachDemand },
+  o: SelectionBasis & { demand: AttachDemand },
 ): { nics: readonly HostNic[]; considered: readonly Considered[] } {
-  const { known, network, demand } = o;
+  const { known, definition: network, deviceIds, demand } = o;
   const inventory = ports.inventory();
   const selection = selectNics(
     {
       masterNets: demand.masterNets.length > 0 ? demand.masterNets : network.masterNets,
       nics: demand.nics,
       masters: demand.masters,
-      deviceIds: deviceIdsOf(ports, network.name, demand.deviceClass),
+      deviceIds,
     },
     {
       nics: inventory.nics,
@@ -131,7 +157,11 @@ function chooseNics(
   });
 }
 
-function deviceIdsOf(ports: PlanPorts, network: string, name: string | undefined) {
+function deviceIdsOf(
+  ports: Pick<PlanPorts, 'cluster'>,
+  network: string,
+  name: string | undefined,
+): DeviceIds | undefined {
   if (name === undefined) return undefined;
   const ids = ports.cluster.deviceClass(name);
   if (ids !== undefined) return ids;

@@ -6,6 +6,9 @@ import { CNI_REQUEST_BYTES_MAX } from '../../shared/model/daemon-api.ts';
 import { DomainError } from '../../shared/model/errors.ts';
 import type { AppEnv } from './app-env.ts';
 
+/** The name of an object, as callers send it. */
+export const Name = v.pipe(v.string(), v.maxLength(253), v.regex(/^[A-Za-z0-9]([A-Za-z0-9_.-]*)$/));
+
 /** What a body is answered that is longer than any request of ours. */
 export function tooLarge(): DomainError {
   return new DomainError('decode-failed', `the body exceeds ${CNI_REQUEST_BYTES_MAX} bytes`);

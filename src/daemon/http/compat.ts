@@ -11,27 +11,25 @@ import {
   externalContainerId,
   releaseExternal,
 } from '../attach/external.ts';
+import { findBasis } from '../attach/plan-attachment.ts';
 import type { AttachPorts, PodIdentity } from '../attach/ports.ts';
 import type { Readiness } from '../attach/service.ts';
 import type { Inventory } from '../inventory/nic-inventory.ts';
-import type { RouteReport } from '../routes/route-keeper.ts';
 import { selectNics } from '../select/select-nics.ts';
 import type { AppEnv } from './app-env.ts';
-import { readBody } from './body.ts';
+import { Name, readBody } from './body.ts';
+import { addL3, deleteL3, L3Request, type L3Sources } from './old-routes.ts';
 import { answerMethod } from './problem-response.ts';
 
 /** What the old paths reach. */
-export interface CompatSources {
+export interface CompatSources extends L3Sources {
   readonly node: string;
   readonly ports: AttachPorts;
   readonly readiness: () => Readiness;
   readonly inventory: Inventory;
-  /** Compares and corrects the routes now. */
-  readonly syncRoutes: () => Promise<RouteReport>;
   readonly podUid: (pod: { namespace: string; name: string }) => string | undefined;
 }
 
-const Name = v.pipe(v.string(), v.maxLength(253), v.regex(/^[A-Za-z0-9]([A-Za-z0-9_.-]*)$/));
 const OptionalName = v.optional(v.nullable(v.union([Name, v.literal('')])), '');
 const Masters = v.nullish(v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(256)));
 
@@ -56,7 +54,6 @@ const SelectRequest = v.looseObject({
   ),
 });
 
-const L3Request = v.looseObject({ name: Name });
 const RouteRequest = v.looseObject({ net: v.string(), via: v.string(), iface: v.string() });
 
 /** Adds the paths. `guard` stands before those that change something. */
@@ -76,12 +73,10 @@ export function addCompatPaths(
   app.post('/deallocate', guard, async (c) =>
     c.json(await deallocate(s, await readBody(c, PodRequest))),
   );
-  for (const path of ['/addl3', '/deletel3']) {
-    app.post(path, guard, async (c) => {
-      const { name } = await readBody(c, L3Request);
-      return c.json(toOldReport(await s.syncRoutes(), name));
-    });
-  }
+  app.post('/addl3', guard, async (c) => c.json(await addL3(s, await readBody(c, L3Request))));
+  app.post('/deletel3', guard, async (c) =>
+    c.json(await deleteL3(s, await readBody(c, L3Request))),
+  );
   for (const path of ['/addroute', '/deleteroute']) {
     app.post(path, guard, async (c) => {
       await readBody(c, RouteRequest);
@@ -116,26 +111,25 @@ function toOldInterface(info: Inventory['interfaces'][number]): Record<string, s
   };
 }
 
+/** As an ADD chooses, but that NICs need no pool. */
 function select(s: CompatSources, request: v.InferOutput<typeof SelectRequest>): object {
   refuseOtherHost(s, request.host);
-  const network = s.ports.cluster.network(request.def);
-  const nics = request.args?.nics ?? 0;
-  const className = request.args?.class ?? '';
-  const deviceIds = className === '' ? undefined : s.ports.cluster.deviceClass(className);
-  if (className !== '' && deviceIds === undefined) {
-    throw new DomainError('invalid-config', `there is no DeviceClass ${className}`);
-  }
-  const { current } = s.inventory;
+  const { nics, masters, class: deviceClass } = request.args ?? {};
+  const { known, definition, deviceIds } = findBasis(s.ports, {
+    network: request.def,
+    deviceClass: deviceClass || undefined,
+  });
+  const asked = (request.masterNets ?? []).map((net) => canonicalCidr(net) ?? net);
   const selection = selectNics(
     {
-      masterNets: (request.masterNets ?? []).map((net) => canonicalCidr(net) ?? net),
-      nics: nics > 0 ? nics : undefined,
-      masters: request.args?.masters ?? [],
+      masterNets: asked.length > 0 ? asked : definition.masterNets,
+      nics: (nics ?? 0) > 0 ? (nics ?? undefined) : undefined,
+      masters: masters ?? [],
       deviceIds,
     },
     {
-      ...current,
-      plannedNets: network?.plannedNets ?? new Set(),
+      ...s.inventory.current,
+      plannedNets: known.plannedNets,
       unsuitable: () => undefined,
     },
   );
@@ -195,14 +189,4 @@ function refuseOtherHost({ node }: CompatSources, host: string | null): void {
   throw new DomainError('forbidden', `this daemon serves node ${node}, not ${host}`, {
     details: { node, host },
   });
-}
-
-function toOldReport(report: RouteReport, network: string): { success: boolean; msg: string } {
-  const missing = report.missing.filter((route) => route.network === network);
-  return {
-    success: missing.length === 0,
-    msg: missing
-      .map(({ destination, via, reason }) => `AddRouteError ${destination} via ${via}: ${reason};`)
-      .join(''),
-  };
 }
