@@ -49,6 +49,8 @@ describe('log', () => {
     }
     log.error('x', { error: new Failure('outer', { cause: new Error('inner') }) });
     expect(last()).toMatchObject({ error: 'outer: inner', errorKind: 'not-ready' });
+    log.error('x', { error: new Error('open /a failed: EIO', { cause: new Error('EIO') }) });
+    expect(last()).toMatchObject({ error: 'open /a failed: EIO' });
     log.error('x', { error: new TypeError('plain') });
     expect(last()).toMatchObject({ error: 'plain', errorKind: 'TypeError' });
     log.error('x', { error: 'text' });

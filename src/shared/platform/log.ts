@@ -75,10 +75,7 @@ function formatLine(head: Record<string, string>, bound: LogFields, fields?: Log
   return toJson({ ...head, ...bound, truncatedChars: line.length });
 }
 
-/**
- * An `error` field becomes `error` (message with its causes), `errorKind`, and `stack` for plain
- * bugs.
- */
+/** An `error` field becomes `error` (message with its causes) and `errorKind`. */
 function flattenError(fields: LogFields | undefined): LogFields | undefined {
   const error = fields?.error;
   if (!(error instanceof Error)) return fields;
@@ -86,12 +83,13 @@ function flattenError(fields: LogFields | undefined): LogFields | undefined {
   return { ...fields, error: messageWithCauses(error), errorKind: kind };
 }
 
-/** `message: cause: cause`, as far as the chain goes. */
+/** `message: cause: cause`, as far as the chain goes; what was said already is not repeated. */
 export function messageWithCauses(error: unknown): string {
   const parts: string[] = [];
   let current: unknown = error;
-  while (current !== undefined && current !== null && parts.length < CAUSES_MAX) {
-    parts.push(current instanceof Error ? current.message : String(current));
+  for (let depth = 0; current !== undefined && current !== null && depth < CAUSES_MAX; depth++) {
+    const text = current instanceof Error ? current.message : String(current);
+    if (!parts.some((part) => part.includes(text))) parts.push(text);
     current = current instanceof Error ? current.cause : undefined;
   }
   return parts.join(': ');
