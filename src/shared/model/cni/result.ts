@@ -15,7 +15,9 @@ const AddressText = v.pipe(
   v.string(),
   v.check((text) => parseAddress(text) !== undefined, 'not an IP address'),
 );
-const Unsigned = v.pipe(v.number(), v.integer(), v.minValue(0));
+/** Readers in other languages take no larger ones, and no exponents. */
+const Integer = v.pipe(v.number(), v.safeInteger());
+const Unsigned = v.pipe(Integer, v.minValue(0));
 
 /** DNS settings of a result. */
 export const ResultDns = v.object({
@@ -52,8 +54,8 @@ export const ResultRoute = v.object({
   mtu: v.optional(Unsigned),
   advmss: v.optional(Unsigned),
   priority: v.optional(Unsigned),
-  table: v.optional(v.pipe(v.number(), v.integer())),
-  scope: v.optional(v.pipe(v.number(), v.integer())),
+  table: v.optional(Integer),
+  scope: v.optional(Integer),
 });
 export type ResultRoute = v.InferOutput<typeof ResultRoute>;
 
@@ -99,11 +101,11 @@ export type PrintedResult = Record<string, unknown>;
  * `incompatible-version`.
  */
 export function parseResult(value: unknown, configVersion: string): CniResult {
-  const object = toObject(value ?? {});
+  const object = toObject(value ?? {}, 'result');
   const own = object.cniVersion ?? '';
-  if (typeof own !== 'string') throw unreadable('cniVersion is not a string');
+  if (typeof own !== 'string') throw unreadable('result', 'cniVersion is not a string');
   const version = own === '' ? configVersion : own;
-  return readFamily(object, version === '' ? OLDEST_VERSION : version);
+  return readFamily(object, { version: version === '' ? OLDEST_VERSION : version, what: 'result' });
 }
 
 /** Reads `prevResult`, whose version must belong to the family of the configuration's version. */
@@ -115,19 +117,17 @@ export function parsePrevResult(value: unknown, configVersion: string): CniResul
       `unsupported CNI result version "${configVersion}"`,
     );
   }
-  const object = toObject(value);
+  const object = toObject(value, 'prevResult');
   const own = object.cniVersion ?? '';
   const version = own === '' ? configVersion : own;
   const versions = familyVersions[family];
   if (typeof version !== 'string' || !versions.includes(version)) {
     const readable = versions.filter((one) => one !== '').join(' ');
-    throw new DomainError(
-      'decode-failed',
-      `could not parse prevResult: result type supports [${readable}] ` +
-        `but unmarshalled CNIVersion is "${String(version)}"`,
-    );
+    const is = `unmarshalled CNIVersion is "${String(version)}"`;
+    throw unreadable('prevResult', `result type supports [${readable}] but ${is}`);
   }
-  return readFamily(object, version === '' ? OLDEST_VERSION : version);
+  const what = 'prevResult';
+  return readFamily(object, { version: version === '' ? OLDEST_VERSION : version, what });
 }
 
 /**
@@ -153,19 +153,25 @@ function familyOfText(text: string): 4 | 6 {
   return text.includes(':') ? 6 : 4;
 }
 
-function readFamily(object: PrintedResult, version: string): CniResult {
+/** What is read, as errors call it. */
+type Subject = 'result' | 'prevResult';
+
+function readFamily(
+  object: PrintedResult,
+  { version, what }: { readonly version: string; readonly what: Subject },
+): CniResult {
   const family = familyOf(version);
   if (family === undefined) throw noConverter(version, NEWEST_VERSION);
-  return family === 'A' ? readOldest(object) : readModern(object);
+  return family === 'A' ? readOldest(object, what) : readModern(object, what);
 }
 
-function readModern(object: PrintedResult): CniResult {
-  const { interfaces, ips, routes, dns } = check(ModernResult, object);
+function readModern(object: PrintedResult, what: Subject): CniResult {
+  const { interfaces, ips, routes, dns } = check(ModernResult, object, what);
   return compact({ interfaces, ips, routes, dns });
 }
 
-function readOldest(object: PrintedResult): CniResult {
-  const { ip4, ip6, dns } = check(LegacyResult, object);
+function readOldest(object: PrintedResult, what: Subject): CniResult {
+  const { ip4, ip6, dns } = check(LegacyResult, object, what);
   const entries = [ip4, ip6].filter((entry) => entry !== undefined && entry !== null);
   const ips = entries.map(({ ip, gateway }) => ({
     address: ip,
@@ -258,19 +264,23 @@ function printOldest(result: CniResult, cniVersion: string): PrintedResult {
   };
 }
 
-function toObject(value: unknown): PrintedResult {
+function toObject(value: unknown, what: Subject): PrintedResult {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw unreadable('not a JSON object');
+  throw unreadable(what, 'not a JSON object');
 }
 
-function check<T extends v.GenericSchema>(schema: T, value: unknown): v.InferOutput<T> {
+function check<T extends v.GenericSchema>(
+  schema: T,
+  value: unknown,
+  what: Subject,
+): v.InferOutput<T> {
   const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
-  throw unreadable(parsed.issues.map(issueText).join('; '));
+  throw unreadable(what, parsed.issues.map(issueText).join('; '));
 }
 
-function unreadable(reason: string): DomainError {
-  return new DomainError('decode-failed', `could not parse result: ${reason}`);
+function unreadable(what: Subject, reason: string): DomainError {
+  return new DomainError('decode-failed', `could not parse ${what}: ${reason}`);
 }
 
 function noConverter(from: string, to: string): DomainError {
