@@ -128,4 +128,10 @@ describe('names of pod interfaces', () => {
       else expect(error).toMatchObject({ code: 4, msg: 'interface name is too long' });
     });
   }
+
+  test('have no %, which the kernel replaces by a number', () => {
+    for (const ifName of ['a%d', '%', 'a%']) {
+      expect(checkComposedIfName(ifName, 1)).toMatchObject({ code: 4 });
+    }
+  });
 });

@@ -115,10 +115,11 @@ export function composedIfName(ifName: string, index: number): string {
 }
 
 /**
- * Refuses an interface name that leaves no room for the suffixes of `count` NICs; code 4 as for
- * CNI_IFNAME itself.
+ * Refuses an interface name that leaves no room for the suffixes of `count` NICs, and one that the
+ * kernel takes for a pattern: it would make `a0` of `a%d`. Code 4 as for CNI_IFNAME itself.
  */
 export function checkComposedIfName(ifName: string, count: number): CniError | undefined {
+  if (ifName.includes('%')) return cniError(4, 'interface name contains %', `CNI_IFNAME ${ifName}`);
   const longest = composedIfName(ifName, Math.max(count - 1, 0));
   if (utf8.encode(longest).length <= IF_NAME_BYTES_MAX) return undefined;
   return cniError(
