@@ -2,11 +2,17 @@
 // effects of a request, because that decides what has to be undone; deciding is left to the
 // commands.
 
-import type { CNI_REQUEST_PATH } from '../shared/model/daemon-api.ts';
+import type { CNI_REQUEST_PATH, CniRequest } from '../shared/model/daemon-api.ts';
 import { DomainError } from '../shared/model/errors.ts';
 import { TooLongError } from './bounded-text.ts';
 import type { DaemonAnswer, DaemonClient } from './daemon-port.ts';
-import { type Exchange, NotSentError, TimedOutError } from './exchange.ts';
+import {
+  BrokenOffError,
+  type Exchange,
+  NotSentError,
+  NotUnderstoodError,
+  TimedOutError,
+} from './exchange.ts';
 
 /**
  * A literal, because the module that defines it costs 1 ms and is loaded while the daemon works.
@@ -18,6 +24,16 @@ export const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 /** How often a full backlog (EAGAIN) is tried again, and how long the first pause is at most. */
 const BUSY_TRIES_MAX = 8;
 const BUSY_PAUSE_MS = 10;
+
+/** What a person can do about a daemon that is not there. */
+const SEE_POD =
+  'see whether its pod runs on this node: ' +
+  'kubectl -n multi-nic-cni-operator get pods -l app=multi-nicd -o wide';
+/** The same about one whose answers are none. */
+const SEE_VERSIONS =
+  'see whether another program listens on the socket (ss -xlp), and whether the executable and ' +
+  'the daemon are of one version: multi-nic --version, ' +
+  'kubectl -n multi-nic-cni-operator get ds -o wide';
 
 /** What the client is made of. `sleep` is a pause in ms. */
 export interface DaemonClientOptions {
@@ -34,8 +50,8 @@ export function createDaemonClient({
 }: DaemonClientOptions): DaemonClient {
   return {
     call: async (request, timeoutMs, meanwhile) => {
-      const body = new TextEncoder().encode(JSON.stringify(request));
-      if (body.length > REQUEST_BYTES_MAX) return tooLarge(body.length);
+      const body = toBody(request);
+      if (body instanceof DomainError) return { outcome: 'refused', error: body };
       const deadline = performance.now() + timeoutMs;
       for (let attempt = 1; ; attempt++) {
         try {
@@ -61,11 +77,23 @@ export function createDaemonClient({
   };
 }
 
-function tooLarge(sizeBytes: number): DaemonAnswer {
-  const message = `the request has ${sizeBytes} bytes, more than ${REQUEST_BYTES_MAX}`;
-  return { outcome: 'refused', error: new DomainError('invalid-config', message) };
+/** The request as JSON, or why the daemon would not take it. */
+function toBody(request: CniRequest): Uint8Array<ArrayBuffer> | DomainError {
+  let text: string;
+  try {
+    text = JSON.stringify(request);
+  } catch (error) {
+    // Parsed JSON has no circles: it was nested deeper than the stack is.
+    const message = 'the configuration is nested too deeply to be passed on';
+    return new DomainError('invalid-config', message, { cause: error });
+  }
+  const body = new TextEncoder().encode(text);
+  if (body.length <= REQUEST_BYTES_MAX) return body;
+  const message = `the request has ${body.length} bytes, more than ${REQUEST_BYTES_MAX}`;
+  return new DomainError('invalid-config', message);
 }
 
+/** The words "post fail" are what operators of the original search for. */
 function toFailure(
   error: unknown,
   o: { readonly socketPath: string; readonly timeoutMs: number },
@@ -79,15 +107,20 @@ function toFailure(
     const message = `the answer of the multi-nic daemon has ${error.message}`;
     return { outcome: 'unknown', error: new DomainError('reply-invalid', message) };
   }
-  const details = { ...socket, reason: reasonOf(error) };
-  const outcome = error instanceof NotSentError ? 'not-sent' : 'unknown';
-  // The words "post fail" are what operators of the original search for.
-  const message =
-    outcome === 'not-sent'
-      ? `post fail: the multi-nic daemon of this node cannot be reached`
-      : `post fail: the connection to the multi-nic daemon broke before it answered`;
+  if (error instanceof NotUnderstoodError || error instanceof BrokenOffError) {
+    // An answer that breaks off may come whole the next time, another program stays.
+    const kind = error instanceof BrokenOffError ? 'daemon-unreachable' : 'reply-invalid';
+    const message = `post fail: the answer of the multi-nic daemon ${error.message}`;
+    const details = { ...socket, advice: SEE_VERSIONS };
+    return { outcome: 'unknown', error: new DomainError(kind, message, { details, cause: error }) };
+  }
+  const isSent = !(error instanceof NotSentError);
+  const message = isSent
+    ? 'post fail: the connection to the multi-nic daemon broke before it answered'
+    : 'post fail: the multi-nic daemon of this node cannot be reached';
+  const details = { ...socket, reason: reasonOf(error), advice: SEE_POD };
   return {
-    outcome,
+    outcome: isSent ? 'unknown' : 'not-sent',
     error: new DomainError('daemon-unreachable', message, { details, cause: error }),
   };
 }

@@ -158,9 +158,11 @@ function printError(
 ): void {
   const { command, requestId } = progress;
   const { CNI_CONTAINERID: containerId, CNI_IFNAME: ifName } = o.env;
-  o.log.error('call failed', { command, requestId, containerId, ifName, error });
+  const document = toCniError(error, progress);
+  const { code } = document;
+  o.log.error('call failed', { command, requestId, containerId, ifName, code, error });
   try {
-    o.stdout(JSON.stringify(toCniError(error, progress)));
+    o.stdout(JSON.stringify(document));
   } catch (printing) {
     o.log.error('the error cannot be printed', { requestId, error: printing });
   }

@@ -23,8 +23,8 @@ export interface ExchangeOptions {
 }
 
 /**
- * Posts the body and reads the answer. Rejects with a NotSentError, a TimedOutError, a
- * TooLongError, or with anything else when the connection broke or what came is not understood.
+ * Posts the body and reads the answer. Rejects with one of the errors below, with a TooLongError,
+ * or with anything else when the connection broke before anything came.
  */
 export type Exchange = (o: ExchangeOptions) => Promise<HttpAnswer>;
 
@@ -40,3 +40,9 @@ export class NotSentError extends Error {
 
 /** The time was up before the end of the answer. */
 export class TimedOutError extends Error {}
+
+/** What came is no answer that can be read. The message says what it is: "is not HTTP/1". */
+export class NotUnderstoodError extends Error {}
+
+/** The connection ended within the answer. The message says where: "broke off after 7 bytes". */
+export class BrokenOffError extends Error {}

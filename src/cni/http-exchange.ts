@@ -4,20 +4,29 @@
 // (RFC 9112 section 6.3); a chunked answer is none of ours.
 
 import { TooLongError } from './bounded-text.ts';
-import { type Exchange, type HttpAnswer, NotSentError, TimedOutError } from './exchange.ts';
+import {
+  BrokenOffError,
+  type Exchange,
+  type HttpAnswer,
+  NotSentError,
+  NotUnderstoodError,
+  TimedOutError,
+} from './exchange.ts';
 import { GrowingBytes } from './growing-bytes.ts';
 import { type Libc, SystemError } from './libc.ts';
 
 /** Bytes of the longest status line and headers. */
 const HEAD_BYTES_MAX = 16_384;
 
+/** Characters of what is not HTTP that are repeated in an error. */
+const STRANGE_CHARS_MAX = 40;
+
+/** With this every answer begins. */
+const PROTOCOL = 'HTTP/1.';
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: |\r\n)/;
 const CONTENT_LENGTH = /^content-length:[ \t]*(\d{1,15})[ \t]*$/im;
 const CONTENT_TYPE = /^content-type:[ \t]*([^;\r\n]*?)[ \t]*(?:;.*)?$/im;
-const TRANSFER_ENCODING = /^transfer-encoding:/im;
-
-/** The answer is not HTTP as we understand it, or the connection broke. */
-class BrokenAnswerError extends Error {}
+const TRANSFER_ENCODING = /^transfer-encoding:[ \t]*(.*)$/im;
 
 /** Exchanges over this C library. */
 export function createHttpExchange(libc: Libc): Exchange {
@@ -72,9 +81,7 @@ class Connection implements Disposable {
     const received = new GrowingBytes();
     let head = parseHead(received.bytes);
     while (head === undefined) {
-      if (!this.#receiveMore(received, HEAD_BYTES_MAX)) {
-        throw new BrokenAnswerError('the connection ended in the head');
-      }
+      if (!this.#receiveMore(received, HEAD_BYTES_MAX)) throw endedAfter(received.bytes.length);
       head = parseHead(received.bytes);
     }
     const { status, mediaType, bodyAt, bodyBytes } = head;
@@ -84,9 +91,7 @@ class Connection implements Disposable {
       if (!this.#receiveMore(received, bodyAt + bodyBytesMax + 1)) break;
     }
     const body = received.bytes.subarray(bodyAt, end);
-    if (body.length < (bodyBytes ?? 0)) {
-      throw new BrokenAnswerError('the connection ended in the body');
-    }
+    if (body.length < (bodyBytes ?? 0)) throw endedAfter(received.bytes.length, { bytes: end });
     return { status, mediaType, body };
   }
 
@@ -97,7 +102,12 @@ class Connection implements Disposable {
   /** Waits for more; false at the end. Throws a TooLongError if there are so many already. */
   #receiveMore(received: GrowingBytes, bytesMax: number): boolean {
     if (received.bytes.length >= bytesMax) throw new TooLongError(bytesMax);
-    return received.append((into) => this.#receiveSome(into)) > 0;
+    try {
+      return received.append((into) => this.#receiveSome(into)) > 0;
+    } catch (error) {
+      const isCut = error instanceof SystemError && received.bytes.length > 0;
+      throw isCut ? endedAfter(received.bytes.length, { cause: error }) : error;
+    }
   }
 
   /** At least one byte, or 0 at the end. */
@@ -125,15 +135,29 @@ interface Head {
   readonly bodyBytes: number | undefined;
 }
 
-/** The head, or undefined while its end has not come. Throws a BrokenAnswerError if it is none. */
+/** The connection ended after so many bytes of how many there should be, if that is known. */
+function endedAfter(
+  count: number,
+  { bytes, cause }: { readonly bytes?: number; readonly cause?: unknown } = {},
+): Error {
+  if (count === 0) return new Error('it was closed without an answer');
+  const all = bytes === undefined ? '' : ` of ${bytes}`;
+  return new BrokenOffError(`broke off after ${count}${all} bytes`, { cause });
+}
+
+/** The head, or undefined while its end has not come. Throws a NotUnderstoodError if it is none. */
 function parseHead(bytes: Uint8Array): Head | undefined {
   const text = new TextDecoder('latin1').decode(bytes);
+  if (!PROTOCOL.startsWith(text.slice(0, PROTOCOL.length))) throw notHttp(text);
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return undefined;
   const head = text.slice(0, end + 2);
   const status = STATUS_LINE.exec(head)?.[1];
-  if (status === undefined) throw new BrokenAnswerError('the answer is not HTTP');
-  if (TRANSFER_ENCODING.test(head)) throw new BrokenAnswerError('the answer is encoded');
+  if (status === undefined) throw notHttp(head);
+  const encoding = TRANSFER_ENCODING.exec(head)?.[1];
+  if (encoding !== undefined) {
+    throw new NotUnderstoodError(`has the transfer encoding ${printable(encoding)}`);
+  }
   const bodyBytes = CONTENT_LENGTH.exec(head)?.[1];
   return {
     status: Number(status),
@@ -141,4 +165,13 @@ function parseHead(bytes: Uint8Array): Head | undefined {
     bodyAt: end + 4,
     bodyBytes: bodyBytes === undefined ? undefined : Number(bodyBytes),
   };
+}
+
+function notHttp(text: string): NotUnderstoodError {
+  return new NotUnderstoodError(`is not HTTP/1, it begins with ${printable(text)}`);
+}
+
+/** The beginning of what a stranger sent, in quotes and on one line. */
+function printable(text: string): string {
+  return `"${text.slice(0, STRANGE_CHARS_MAX).replaceAll(/[^ -~]/g, '.')}"`;
 }

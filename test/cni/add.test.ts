@@ -123,6 +123,13 @@ describe('ADD', () => {
     expect(daemon.requests).toHaveLength(1);
   });
 
+  test('a name that the kernel would complete is refused before anybody is asked', async () => {
+    await using daemon = startAttachingDaemon(1);
+    const { document } = await call({ daemon: daemon.socketPath, env: { CNI_IFNAME: 'a%d' } });
+    expect(document).toMatchObject({ code: 4, msg: 'interface name contains %' });
+    expect(daemon.requests).toEqual([]);
+  });
+
   test('CNI_ARGS reach the daemon as they are, however malformed', async () => {
     await using daemon = startAttachingDaemon(1);
     for (const args of ['', ';;', 'K8S_POD_NAME', '=x', 'A=1;A=2;B==', 'IgnoreUnknown=0, U=n']) {
@@ -191,8 +198,9 @@ describe('ADD whose effects are not known', () => {
       const { document, exitCode } = await call({ daemon: daemon.socketPath });
       expect(document?.code).toBe(code);
       expect(exitCode).toBe(1);
-      if (code !== 999) expect(document?.details).toContain('undo=done');
       const [added, removed] = daemon.requests;
+      expect(document?.details).toContain(`requestId=${added?.requestId}`);
+      expect(document?.details).toContain('undo=done');
       expect(daemon.requests.map(({ command }) => command)).toEqual(['ADD', 'DEL']);
       expect({ ...removed, requestId: '', command: 'ADD' }).toEqual({
         ...added,
@@ -242,11 +250,29 @@ describe('ADD whose effects are not known', () => {
     expect(stderr.join('\n')).toContain('ADD could not be undone');
   });
 
+  test('a bug of the daemon whose undo waits in the spool says where', async () => {
+    await using daemon = startStubDaemon(({ command }) =>
+      command === 'ADD' ? bugOfTheDaemon() : problem('not-ready'),
+    );
+    const { document } = await call({ daemon: daemon.socketPath, spool: daemon.spoolPath });
+    expect(document).toMatchObject({
+      code: 999,
+      msg: 'the multi-nic daemon failed: internal error; its log says why',
+    });
+    expect(document?.details).toContain(`undo=left to the daemon in ${daemon.spoolPath}/`);
+  });
+
   test('a core that does not load means that nothing was checked: undone, code 999', async () => {
     await using daemon = startAttachingDaemon(1);
     const loadCore = () => Promise.reject(new Error('no core'));
-    const { document } = await call({ daemon: daemon.socketPath, over: { loadCore } });
-    expect(document).toEqual({ cniVersion: '1.1.0', code: 999, msg: 'no core' });
+    const { document, stderr } = await call({ daemon: daemon.socketPath, over: { loadCore } });
+    expect(document).toEqual({
+      cniVersion: '1.1.0',
+      code: 999,
+      msg: 'no core',
+      details: `requestId=${daemon.requests[0]?.requestId} undo=done`,
+    });
+    expect(JSON.parse(stderr[0] ?? '')).toMatchObject({ code: 999, error: 'no core' });
     expect(daemon.requests.map(({ command }) => command)).toEqual(['ADD', 'DEL']);
   });
 

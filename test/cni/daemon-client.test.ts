@@ -172,18 +172,18 @@ for (const [name, callClient] of clients) {
   });
 
   describe(`${name}: a daemon whose answer does not come through`, () => {
-    const answers: [string, string][] = [
-      ['it hangs up', ''],
-      ['it speaks another protocol', 'SSH-2.0-OpenSSH\r\n\r\n'],
-      ['it breaks off in the head', 'HTTP/1.1 200 OK\r\ncontent-le'],
-      ['it breaks off in the body', 'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"result'],
+    const answers: [string, string, string][] = [
+      ['it hangs up', '', 'daemon-unreachable'],
+      ['it speaks another protocol', 'SSH-2.0-OpenSSH\r\n\r\n', 'reply-invalid'],
+      ['it breaks off in the head', 'HTTP/1.1 200 OK\r\ncontent-le', 'daemon-unreachable'],
+      ['it breaks off in the body', `${HEAD}content-length: 100\r\n\r\n{`, 'daemon-unreachable'],
     ];
-    for (const [what, raw] of answers) {
+    for (const [what, raw, kind] of answers) {
       test(`${what}: the effects are not known`, async () => {
         using dir = folder();
         const path = join(dir.path, 'd.sock');
         using _server = rawServer(path, (socket) => socket.end(raw));
-        expect(await ask(path)).toMatchObject({ outcome: 'unknown', kind: 'daemon-unreachable' });
+        expect(await ask(path)).toMatchObject({ outcome: 'unknown', kind });
       });
     }
 
@@ -218,15 +218,87 @@ test('a head without an end is not read for ever', async () => {
   expect(answer).toMatchObject({ outcome: 'unknown', kind: 'reply-invalid' });
 });
 
-test('an encoding that nobody asked for is not guessed at', async () => {
+describe('what is no answer is named, with what to do', () => {
+  const html = `<!DOCTYPE html>\n<p>${'x'.repeat(100)}`;
+  const whole = `${HEAD}content-length: ${REPLY.length}\r\n\r\n${REPLY}`;
+  const answers: [string, string, string][] = [
+    ['SSH-2.0-OpenSSH\r\n', 'reply-invalid', 'is not HTTP/1, it begins with "SSH-2.0-OpenSSH.."'],
+    [html, 'reply-invalid', `is not HTTP/1, it begins with "<!DOCTYPE html>.<p>${'x'.repeat(21)}"`],
+    ['HTTP/2 200\r\n\r\n', 'reply-invalid', 'is not HTTP/1, it begins with "HTTP/2 200...."'],
+    ['HTTP/1.1 OK\r\n\r\n', 'reply-invalid', 'is not HTTP/1, it begins with "HTTP/1.1 OK.."'],
+    [
+      // An encoding that nobody asked for is not guessed at.
+      `${HEAD}transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
+      'reply-invalid',
+      'has the transfer encoding "chunked"',
+    ],
+    ['H', 'daemon-unreachable', 'broke off after 1 bytes'],
+    [HEAD, 'daemon-unreachable', `broke off after ${HEAD.length} bytes`],
+    [
+      whole.slice(0, -1),
+      'daemon-unreachable',
+      `broke off after ${whole.length - 1} of ${whole.length} bytes`,
+    ],
+  ];
+  for (const [raw, kind, what] of answers) {
+    test(what, async () => {
+      using dir = folder();
+      const path = join(dir.path, 'd.sock');
+      using _server = rawServer(path, (socket) => socket.end(raw));
+      expect(await inThread({ socketPath: path, request, timeoutMs: 5000 })).toEqual({
+        outcome: 'unknown',
+        kind,
+        message: `post fail: the answer of the multi-nic daemon ${what}`,
+        details: { socket: path, advice: expect.stringContaining('multi-nic --version') },
+      });
+    });
+  }
+
+  test('another program that waits to be spoken to is not waited for', async () => {
+    using dir = folder();
+    const path = join(dir.path, 'd.sock');
+    using _server = rawServer(path, (socket) => socket.write('220 mail ESMTP\r\n'));
+    const answer = await inThread({ socketPath: path, request, timeoutMs: 60_000 });
+    expect(answer.message).toContain('it begins with "220 mail ESMTP.."');
+  });
+
+  test('a connection that was closed without a word', async () => {
+    using dir = folder();
+    const path = join(dir.path, 'd.sock');
+    using _server = rawServer(path, (socket) => socket.end());
+    expect(await inThread({ socketPath: path, request, timeoutMs: 5000 })).toMatchObject({
+      message: 'post fail: the connection to the multi-nic daemon broke before it answered',
+      details: {
+        reason: 'it was closed without an answer',
+        advice: expect.stringContaining('get pods -l app=multi-nicd'),
+      },
+    });
+  });
+});
+
+test('a connection that is reset within the answer says after how many bytes', async () => {
   using dir = folder();
-  const path = join(dir.path, 'd.sock');
-  const chunked = `${HEAD}transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`;
-  using _server = rawServer(path, (socket) => socket.end(chunked));
-  const answer = await inThread({ socketPath: path, request, timeoutMs: 5000 });
+  const socketPath = join(dir.path, 'd.sock');
+  const accepted = Promise.withResolvers<Bun.Socket>();
+  const open = (socket: Bun.Socket): void => {
+    socket.pause(); // what a socket has not read when it is closed makes the close a reset
+    accepted.resolve(socket);
+  };
+  const server = Bun.listen({ unix: socketPath, socket: { open, data: () => undefined } });
+  const exchange = createHttpExchange(openLibc());
+  const client = createDaemonClient({ socketPath, exchange });
+  const answer = await client.call(request, 5000, async () => {
+    const socket = await accepted.promise;
+    socket.write(HEAD);
+    socket.terminate();
+  });
+  server.stop(true);
   expect(answer).toMatchObject({
     outcome: 'unknown',
-    details: { reason: 'the answer is encoded' },
+    error: {
+      message: `post fail: the answer of the multi-nic daemon broke off after ${HEAD.length} bytes`,
+      cause: { cause: { code: 'ECONNRESET' } },
+    },
   });
 });
 

@@ -2,7 +2,12 @@
 // executable's own blocking calls would never let answer. daemon-client.test.ts holds both to the
 // same contract.
 import { TooLongError } from '../../src/cni/bounded-text.ts';
-import { type Exchange, NotSentError, TimedOutError } from '../../src/cni/exchange.ts';
+import {
+  type Exchange,
+  NotSentError,
+  NotUnderstoodError,
+  TimedOutError,
+} from '../../src/cni/exchange.ts';
 
 /** Errors of connect(2). */
 const CONNECT_ERRORS = new Set([
@@ -35,6 +40,7 @@ export const fetchExchange: Exchange = async (o) => {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (CONNECT_ERRORS.has(code)) throw new NotSentError(code, { cause: error });
+    if (code === 'Malformed_HTTP_Response') throw new NotUnderstoodError('is not HTTP');
     if (error instanceof Error && error.name === 'TimeoutError') throw new TimedOutError();
     throw error;
   }

@@ -122,6 +122,12 @@ test('input nested 100,000 deep is an error, not a crash', async () => {
     const { document, exitCode } = await call({ stdin: `{"name":"a","x":${deep}` });
     expect(document?.code).toBe(6);
     expect(exitCode).toBe(1);
+    const close = (open === '[' ? ']' : '}').repeat(100_000);
+    const stdin = `${configText().slice(0, -1)},"x":${deep}0${close}}`;
+    expect((await call({ stdin })).document).toMatchObject({
+      code: 7,
+      msg: 'the configuration is nested too deeply to be passed on',
+    });
   }
 });
 

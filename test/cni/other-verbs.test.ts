@@ -31,6 +31,7 @@ describe('CHECK', () => {
   test('without a daemon is code 11', async () => {
     const { document } = await call({ env, stdin });
     expect(document).toMatchObject({ code: 11 });
+    expect(document?.details).toContain('see whether its pod runs on this node');
   });
 
   test('is answered from 0.4.0 on', async () => {

@@ -2,17 +2,17 @@
 // is undone, so that a pod whose ADD failed holds neither links nor addresses.
 
 import { checkComposedIfName } from '../../shared/model/cni/environment.ts';
-import { CniFailure } from '../../shared/model/cni/error.ts';
+import { CniFailure, cniError } from '../../shared/model/cni/error.ts';
 import type { CniRequest } from '../../shared/model/daemon-api.ts';
-import { DomainError } from '../../shared/model/errors.ts';
+import { CNI_CODE_BUG, DomainError } from '../../shared/model/errors.ts';
 import type { CniCall, CniOutcome, CniPorts } from '../ports.ts';
 import { checkedConfig, toRequest } from './request.ts';
 
 /** Handles ADD. */
 export async function add(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   const config = checkedConfig(call);
-  const tooLong = checkComposedIfName(call.environment.ifName, 1);
-  if (tooLong !== undefined) throw new CniFailure(tooLong);
+  const wrongName = checkComposedIfName(call.environment.ifName, 1);
+  if (wrongName !== undefined) throw new CniFailure(wrongName);
   const request = toRequest(call, { command: 'ADD', config });
   await refuseBadPrevResult(call, request);
   let loading: ReturnType<typeof loadCheck> | undefined;
@@ -21,8 +21,7 @@ export async function add(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
     // Should this fail, it is thrown where the check is needed, or never.
     return loading.catch(() => undefined);
   });
-  if (answer.outcome === 'not-sent') throw adviseOnDaemon(answer.error);
-  if (answer.outcome === 'refused') throw answer.error;
+  if (answer.outcome === 'not-sent' || answer.outcome === 'refused') throw answer.error;
   if (answer.outcome === 'unknown') throw await undone(answer.error, request, ports);
   try {
     const { toPrintedResult, core } = await (loading ?? loadCheck(ports));
@@ -55,13 +54,18 @@ async function refuseBadPrevResult(call: CniCall, { config }: CniRequest): Promi
 
 /**
  * Undoes an ADD and returns the error to throw, which says what became of the effects. Bugs stay
- * bugs.
+ * bugs, here and in the daemon.
  */
-async function undone(error: unknown, added: CniRequest, ports: CniPorts): Promise<unknown> {
+async function undone(error: unknown, added: CniRequest, ports: CniPorts): Promise<Error> {
+  const { requestId } = added;
   const how = await undo(added, ports);
-  if (!(error instanceof DomainError)) return error;
-  const details = { ...error.details, undo: how };
-  return new DomainError(error.kind, error.message, { details, cause: error.cause });
+  if (error instanceof DomainError) {
+    const details = { requestId, ...error.details, undo: how };
+    return new DomainError(error.kind, error.message, { details, cause: error.cause });
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const document = cniError(CNI_CODE_BUG, message, `requestId=${requestId} undo=${how}`);
+  return new CniFailure(document, { cause: error });
 }
 
 /**
@@ -81,13 +85,4 @@ async function undo(added: CniRequest, ports: CniPorts): Promise<string> {
     ports.log.error('ADD could not be undone', { requestId, error });
     return `failed: ${answer.error.message}`;
   }
-}
-
-/** Says what a person can do about a daemon that is not there. */
-function adviseOnDaemon(error: DomainError): DomainError {
-  const advice =
-    'see whether its pod runs on this node: ' +
-    'kubectl -n multi-nic-cni-operator get pods -l app=multi-nicd -o wide';
-  const details = { ...error.details, advice };
-  return new DomainError(error.kind, error.message, { details, cause: error.cause });
 }
