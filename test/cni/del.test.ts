@@ -3,9 +3,10 @@ import { describe, expect, test } from 'bun:test';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { STDIN_BYTES_MAX } from '../../src/cni/dispatch.ts';
 import { SpooledRequest } from '../../src/shared/model/daemon-api.ts';
 import type { ErrorKind } from '../../src/shared/model/errors.ts';
-import { brokenSpool, call, configText, GOOD_CONFIG } from './call.ts';
+import { brokenSpool, call, configText } from './call.ts';
 import { problem, type StubDaemon, startStubDaemon } from './stub-daemon.ts';
 
 const DEL = { CNI_COMMAND: 'DEL' };
@@ -48,6 +49,21 @@ describe('DEL', () => {
     }
   });
 
+  test('of a configuration beyond all bounds is done all the same', async () => {
+    await using daemon = startStubDaemon(() => Response.json({}));
+    const open = configText().slice(0, -1);
+    const depth = 200_000;
+    const deep = `${open},"x":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+    const large = `${open},"x":"${'x'.repeat(STDIN_BYTES_MAX - open.length - 20)}"}`;
+    for (const stdin of [deep, large]) {
+      const { exitCode, stdout } = await call({ env: DEL, daemon: daemon.socketPath, stdin });
+      expect([exitCode, stdout]).toEqual([0, '']);
+      const added = await call({ daemon: daemon.socketPath, stdin });
+      expect(added.document?.code).toBe(7);
+    }
+    expect(daemon.requests.map(({ command }) => command)).toEqual(['DEL', 'DEL']);
+  });
+
   test('works with every version, also with those that never sent prevResult', async () => {
     await using daemon = startStubDaemon(() => Response.json({}));
     for (const cniVersion of ['0.1.0', '0.3.0', '0.4.0', '1.1.0', undefined]) {
@@ -73,8 +89,9 @@ describe('DEL without a daemon', () => {
       command: 'DEL',
       containerId: 'sandbox-1',
       ifName: 'net1',
-      config: GOOD_CONFIG,
+      config: { name: 'multi-nic-sample', cniVersion: '1.1.0' },
     });
+    expect(request.config).not.toHaveProperty('masterNets');
     expect(Date.parse(spooledAt)).toBeGreaterThanOrEqual(beforeMs - 1);
     const [name = ''] = readdirSync(daemon.spoolPath);
     expect(name).toMatch(/^sandbox-1-net1-[0-9a-f]{12}\.json$/);

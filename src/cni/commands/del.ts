@@ -2,10 +2,7 @@
 // the spool; the pod must be able to go meanwhile, and its addresses stay taken until the daemon
 // has seen the request.
 
-import {
-  type CniNetworkConfig,
-  parseNetworkConfig,
-} from '../../shared/model/cni/network-config.ts';
+import type { CniNetworkConfig } from '../../shared/model/cni/network-config.ts';
 import { DomainError, isDomainError } from '../../shared/model/errors.ts';
 import { type CniCall, type CniOutcome, type CniPorts, SILENT } from '../ports.ts';
 import { toRequest } from './request.ts';
@@ -14,7 +11,7 @@ import { toRequest } from './request.ts';
  * Handles DEL. Reports success once the attachment is released, or its release is recorded durably.
  */
 export async function del(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
-  const request = toRequest(call, { command: 'DEL', config: lenientConfig(call) });
+  const request = toRequest(call, { command: 'DEL', config: configOf(call) });
   const answer = await ports.daemon.call(request, ports.timeoutsMs.DEL);
   if (answer.outcome === 'done') return SILENT;
   const { error } = answer;
@@ -43,12 +40,9 @@ function neither(error: Error, spoolError: unknown): DomainError {
 }
 
 /**
- * The configuration, or as little of it as a release needs if there is something wrong with it: an
- * attachment is released by its identity, and a network edited into nonsense must not keep its pods
- * from going.
+ * As much of a configuration as a release needs: an attachment is released by its identity, and a
+ * network edited into nonsense, or beyond all bounds, must not keep its pods from going.
  */
-function lenientConfig(call: CniCall): CniNetworkConfig {
-  const parsed = parseNetworkConfig(call.config);
-  if (parsed.ok) return parsed.value;
-  return { cniVersion: call.cniVersion, name: call.network, plugin: { type: 'unknown' } };
+function configOf({ cniVersion, network }: CniCall): CniNetworkConfig {
+  return { cniVersion, name: network, plugin: { type: 'unknown' } };
 }
