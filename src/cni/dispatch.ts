@@ -16,7 +16,7 @@ import { decodeText } from './bounded-text.ts';
 import { add } from './commands/add.ts';
 import { check } from './commands/check.ts';
 import { del } from './commands/del.ts';
-import { refuseFormerName } from './commands/former-name.ts';
+import { formerName } from './commands/former-name.ts';
 import { gc } from './commands/gc.ts';
 import { status } from './commands/status.ts';
 import { banner, versionReply } from './commands/version.ts';
@@ -136,8 +136,7 @@ const HANDLERS: Readonly<Record<string, CniCommandHandler>> = {
 function handlerOf(program: ProgramName, command: string): CniCommandHandler | undefined {
   if (!isCniCommand(command)) return undefined;
   if (program === 'multi-nic' || command === 'STATUS') return HANDLERS[command];
-  // Nothing was ever attached under the other names, so there is nothing to collect either.
-  return command === 'GC' ? () => Promise.resolve(SILENT) : refuseFormerName(program);
+  return formerName(program);
 }
 
 /**

@@ -129,6 +129,17 @@ describe('the compiled executable', () => {
     }
   });
 
+  test('lets pods of the original end under its other names', async () => {
+    const env = { ...GOOD_ENV, CNI_COMMAND: 'DEL', MULTI_NIC_SOCKET: '/nonexistent/d' };
+    for (const name of ['multi-nic-ipam', 'aws-ipvlan']) {
+      const stdin = JSON.stringify({ cniVersion: '0.3.0', name: 'n', type: name });
+      const { stdout, stderr, exitCode } = await run({ env, stdin, name });
+      expect([stdout, exitCode]).toEqual(['', 0]);
+      expect(stderr).toHaveLength(1);
+      expect(JSON.parse(stderr[0] ?? '')).toMatchObject({ level: 'info', component: name });
+    }
+  });
+
   test('takes no settings from the folder it is started in', async () => {
     const cwd = mkdtempSync(join(tmpdir(), 'mnc-'));
     writeFileSync(join(cwd, '.env'), 'CNI_COMMAND=VERSION\n');

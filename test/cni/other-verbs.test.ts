@@ -125,9 +125,12 @@ describe('the names that are kept', () => {
       expect(banner).toMatchObject({ exitCode: 0, stdout: '' });
     });
 
-    test(`${program} says that it does not attach, and asks nobody`, async () => {
+    test(`${program} says that it does not attach and what to do, and asks nobody`, async () => {
       await using daemon = startStubDaemon(() => Response.json({}));
-      for (const command of ['ADD', 'DEL', 'CHECK']) {
+      for (const [command, advice] of [
+        ['ADD', 'set type to multi-nic'],
+        ['CHECK', 'recreate the pod'],
+      ] as const) {
         const { document, exitCode } = await call({
           env: { CNI_COMMAND: command },
           stdin: configText({ prevResult }),
@@ -138,10 +141,58 @@ describe('the names that are kept', () => {
           code: 7,
           msg: `${program} does not handle ${command}: it is kept as a name only`,
         });
-        expect(String(document?.details)).toContain('multi-nic');
+        expect(String(document?.details)).toContain(advice);
         expect(exitCode).toBe(1);
       }
       expect(daemon.requests).toEqual([]);
+    });
+
+    test(`${program} lets a pod of the original end: DEL is silent and says why`, async () => {
+      await using daemon = startStubDaemon(() => Response.json({}));
+      const leftover = JSON.stringify({ cniVersion: '0.3.0', name: 'n', type: program });
+      for (const stdin of [leftover, configText({ prevResult }), configText({ plugin: 5 })]) {
+        for (const CNI_NETNS of ['/var/run/netns/gone', '']) {
+          const { exitCode, stdout, stderr } = await call({
+            env: { CNI_COMMAND: 'DEL', CNI_NETNS },
+            stdin,
+            daemon: daemon.socketPath,
+            over: { program },
+          });
+          expect([exitCode, stdout]).toEqual([0, '']);
+          expect(stderr.map((line) => JSON.parse(line))).toMatchObject([
+            {
+              level: 'info',
+              msg: 'DEL has nothing to release',
+              containerId: 'sandbox-1',
+              ifName: 'net1',
+              reason: expect.stringContaining(`nothing is attached under the name ${program}`),
+            },
+          ]);
+        }
+      }
+      expect(daemon.requests).toEqual([]);
+    });
+
+    test(`${program} refuses malformed DELs as multi-nic does`, async () => {
+      const malformed: Parameters<typeof call>[0][] = [
+        { env: { CNI_CONTAINERID: undefined } },
+        { env: { CNI_CONTAINERID: '%%' } },
+        { env: { CNI_IFNAME: 'a/b' } },
+        { env: { CNI_PATH: undefined } },
+        { stdin: '{' },
+        { stdin: configText({ name: undefined }) },
+        { stdin: configText({ name: 'n/a' }) },
+        { stdin: configText({ cniVersion: '2.0.0' }) },
+        { over: { isOwnNetns: () => true } },
+      ];
+      for (const o of malformed) {
+        const env = { ...o?.env, CNI_COMMAND: 'DEL' };
+        const wanted = await call({ ...o, env });
+        const { document, exitCode } = await call({ ...o, env, over: { ...o?.over, program } });
+        expect(document).toEqual(wanted.document);
+        expect(document).toHaveProperty('code');
+        expect(exitCode).toBe(1);
+      }
     });
 
     test(`${program} passes STATUS on, and GC has nothing to do`, async () => {
