@@ -131,6 +131,22 @@ test('input nested 100,000 deep is an error, not a crash', async () => {
   }
 });
 
+test('a megabyte that is wrong everywhere is a short error', async () => {
+  const many = Array(100_000).fill({ address: 1 });
+  const wrong = [
+    configText({ masterNets: many }),
+    configText({ plugin: 'x'.repeat(1_000_000) }),
+    configText({ prevResult: { ips: many.slice(0, 50_000) } }),
+    configText({ name: '%'.repeat(1_000_000) }),
+    configText({ cniVersion: '9'.repeat(1_000_000) }),
+  ];
+  for (const stdin of wrong) {
+    const { stdout, document } = await call({ stdin });
+    expect(document).toHaveProperty('code');
+    expect(stdout.length).toBeLessThan(10_000);
+  }
+});
+
 test('bytes that are no UTF-8 are an error or a replacement, not a crash', async () => {
   const random = new Random(42);
   const good = new TextEncoder().encode(configText({ cniVersion: '1.1.0' }));

@@ -1,7 +1,7 @@
 // Reads what the daemon answers over the socket: texts into a CniReply or a problem. Kept apart
 // from the schemas so that the executable needs no schema library of its own.
 import * as v from 'valibot';
-import { issueText } from './cni/network-config.ts';
+import { issueTexts } from './cni/network-config.ts';
 import { CniReply } from './daemon-api.ts';
 import { Problem } from './problem.ts';
 
@@ -14,7 +14,7 @@ export type ReadReply =
 export function readCniReply(text: string): ReadReply {
   const parsed = v.safeParse(CniReply, parseObject(text));
   if (parsed.success) return { ok: true, reply: parsed.output };
-  return { ok: false, issues: parsed.issues.map(issueText) };
+  return { ok: false, issues: issueTexts(parsed.issues) };
 }
 
 /** Reads the body of any other answer; undefined if it is no problem document of ours. */

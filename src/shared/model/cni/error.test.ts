@@ -46,6 +46,20 @@ test("a delegate's error passes unchanged (P-20)", () => {
   });
 });
 
+test('what repeats a megabyte of input is cut, but not what was undone', () => {
+  const long = 'x'.repeat(1_000_000);
+  const details = { issues: [long], undo: 'done' };
+  const errors = [
+    new DomainError('decode-failed', long, { details }),
+    new CniFailure({ code: 4, msg: long, details: long }),
+    new Error(long),
+  ];
+  const documents = errors.map((error) => toCniError(error, o));
+  for (const document of documents) expect(JSON.stringify(document).length).toBeLessThan(9_000);
+  expect(documents[0]?.msg).toEndWith('xxx (and 995904 more characters)');
+  expect(documents[0]?.details).toEndWith('xxx (and 995904 more characters)\nundo=done');
+});
+
 test('anything else is a bug with code 999 (P-20)', () => {
   expect(toCniError(new Error('potato'), o)).toEqual({ ...o, code: 999, msg: 'potato' });
   expect(toCniError('potato', o)).toEqual({ ...o, code: 999, msg: 'potato' });

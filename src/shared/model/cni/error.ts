@@ -31,6 +31,9 @@ export class CniFailure extends Error {
   }
 }
 
+/** Characters of a text that is printed. Errors can repeat what a megabyte of input says. */
+const TEXT_CHARS_MAX = 4096;
+
 /** Builds an error object; empty details are left out. */
 export function cniError(code: number, msg: string, details = ''): CniError {
   return details === '' ? { code, msg } : { code, msg, details };
@@ -46,13 +49,22 @@ export function toCniError(
   o: { readonly cniVersion: string; readonly command?: string | undefined },
 ): CniError {
   const { cniVersion } = o;
-  if (error instanceof CniFailure) return { ...error.error, cniVersion };
+  if (error instanceof CniFailure) {
+    const { msg, details } = error.error;
+    const texts = details === undefined ? {} : { details: cut(details) };
+    return { ...error.error, cniVersion, msg: cut(msg), ...texts };
+  }
   if (isDomainError(error)) {
     const code = o.command === 'STATUS' ? toCniStatusCode(error.kind) : toCniCode(error.kind);
-    return { cniVersion, ...cniError(code, error.message, detailsText(error)) };
+    return { cniVersion, ...cniError(code, cut(error.message), detailsText(error)) };
   }
   const message = error instanceof Error ? error.message : String(error);
-  return { cniVersion, code: CNI_CODE_BUG, msg: message };
+  return { cniVersion, code: CNI_CODE_BUG, msg: cut(message) };
+}
+
+function cut(text: string): string {
+  const more = text.length - TEXT_CHARS_MAX;
+  return more > 0 ? `${text.slice(0, TEXT_CHARS_MAX)} (and ${more} more characters)` : text;
 }
 
 /**
@@ -64,6 +76,6 @@ function detailsText(error: DomainError): string {
   const rest = Object.entries(facts).map(
     ([name, value]) => `${name}=${Array.isArray(value) ? value.join(',') : value}`,
   );
-  const lines = Array.isArray(issues) ? issues : [];
-  return [...lines, rest.join(' ')].filter((line) => line !== '').join('\n');
+  const lines = Array.isArray(issues) ? issues.join('\n') : '';
+  return [cut(lines), cut(rest.join(' '))].filter((text) => text !== '').join('\n');
 }

@@ -88,6 +88,13 @@ describe('refused with code 7', () => {
     ]);
   });
 
+  test('a list that is wrong in each of its items names the first ones', () => {
+    const parsed = parseNetworkConfig({ ...generated, masterNets: Array(1000).fill(1) });
+    const lines = parsed.ok ? [] : (parsed.error.details ?? '').split('\n');
+    expect(lines).toHaveLength(101);
+    expect(lines.at(-1)).toBe('and 900 more');
+  });
+
   for (const value of [null, [], 'x', 5]) {
     test(`not an object: ${JSON.stringify(value)}`, () => {
       expect(parseNetworkConfig(value).ok).toBe(false);

@@ -102,13 +102,13 @@ export function parseRequestConfig(stdin: string): Parsed<RequestConfig> {
 }
 
 /**
- * The configuration of `multi-nic`; a wrong type or a missing `plugin` is code 7 with every issue
- * in the details.
+ * The configuration of `multi-nic`; a wrong type or a missing `plugin` is code 7 with the issues in
+ * the details.
  */
 export function parseNetworkConfig(value: unknown): Parsed<CniNetworkConfig> {
   const parsed = v.safeParse(CniNetworkConfig, value);
   if (parsed.success) return { ok: true, value: parsed.output };
-  const details = parsed.issues.map(issueText).join('\n');
+  const details = issueTexts(parsed.issues).join('\n');
   return refused('failed to load netconf: invalid network configuration', details);
 }
 
@@ -118,6 +118,16 @@ export function validAttachments(
 ): { containerId: string; ifName: string }[] | undefined {
   const list = config['cni.dev/valid-attachments'] ?? config['cni.dev/attachments'];
   return list?.map(({ containerID, ifname }) => ({ containerId: containerID, ifName: ifname }));
+}
+
+/** Issues of one error; a list can be wrong in each of its items. */
+const ISSUES_MAX = 100;
+
+/** The first issues as texts, and how many more there are. */
+export function issueTexts(issues: readonly v.BaseIssue<unknown>[]): string[] {
+  const texts = issues.slice(0, ISSUES_MAX).map(issueText);
+  const more = issues.length - texts.length;
+  return more > 0 ? [...texts, `and ${more} more`] : texts;
 }
 
 /** One valibot issue as `path: what is wrong`. */

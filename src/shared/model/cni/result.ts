@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { DomainError } from '../errors.ts';
 import { parseAddress } from '../ip/address.ts';
 import { parseAddressInCidr } from '../ip/cidr.ts';
-import { issueText } from './network-config.ts';
+import { issueTexts } from './network-config.ts';
 import { familyOf, familyVersions, NEWEST_VERSION, OLDEST_VERSION } from './version.ts';
 
 const CidrText = v.pipe(
@@ -276,7 +276,7 @@ function check<T extends v.GenericSchema>(
 ): v.InferOutput<T> {
   const parsed = v.safeParse(schema, value);
   if (parsed.success) return parsed.output;
-  throw unreadable(what, parsed.issues.map(issueText).join('; '));
+  throw unreadable(what, issueTexts(parsed.issues).join('; '));
 }
 
 function unreadable(what: Subject, reason: string): DomainError {
