@@ -48,6 +48,7 @@ test-cluster: setup build ## Run only the tests on the real two-node cluster
 	@$(BUN) scripts/run-tests.ts cluster $(ARGS)
 
 bench: setup build ## Measure against the reference plugins in the same run; writes bench/RESULTS.md
+	@scripts/setup.sh bench
 	@$(BUN) bench/main.ts $(ARGS)
 
 images: build ## Write the controller and daemon images as OCI layout tars into build/images
@@ -57,7 +58,7 @@ cluster-up: setup images ## Start a real two-node Kubernetes cluster on this mac
 	@$(BUN) test/cluster/main.ts up $(ARGS)
 
 cluster-down: node_modules/.installed ## Stop that cluster and leave nothing behind
-	@$(BUN) test/cluster/main.ts down
+	@$(BUN) test/cluster/main.ts down $(ARGS)
 
 cluster-shell: node_modules/.installed ## Open a shell with kubectl pointed at that cluster
 	@$(BUN) test/cluster/main.ts shell

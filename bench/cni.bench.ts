@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { attachedReply, startStubDaemon } from '../test/cni/stub-daemon.ts';
-import { type BenchRow, printRows, summarise, timeRow } from './row.ts';
+import { type BenchRow, NotMeasurable, printRows, summarise, timeRow } from './row.ts';
 
 const ROUNDS = 100;
 const WARMUPS = 10;
@@ -24,7 +24,8 @@ interface Command {
 
 /** Measures the executable in build/. Throws if it is not built. */
 export async function runCniBench(): Promise<BenchRow[]> {
-  if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: run \`make build\` first`);
+  if (!existsSync(PROGRAM))
+    throw new NotMeasurable(`${PROGRAM} is missing: run \`make build\` first`);
   const folder = mkdtempSync(join(tmpdir(), 'mnc-bench-'));
   const stub = Bun.spawn([process.execPath, import.meta.path, STUB], {
     stdin: 'pipe',

@@ -1,10 +1,10 @@
 // Kernel work of attaching and detaching: our HostNet against a C program that sends the least
 // that gives the same links (peers/bare-rtnetlink.c). Both run in turns in one simulated host.
 // Also: host routes in bulk, and what watching costs while nothing happens.
-import { join } from 'node:path';
 import type { HostNet, HostRoute, PodLinkRequest } from '../src/daemon/hostnet/host-net.ts';
 import { openHostNet } from '../src/daemon/hostnet/open-host-net.ts';
 import { NetnsWorld, type TestNetns } from '../test/helpers/netns.ts';
+import { BARE_RTNETLINK, compileBareRtnetlink, type Peer } from './peers/bare-rtnetlink.ts';
 import { type BenchRow, summarise, timeRow } from './row.ts';
 
 const LINK_COUNTS = [1, 2, 4, 8, 16];
@@ -14,7 +14,6 @@ const BLOCK_ROUNDS = 15;
 const BLOCKS = 4;
 const ROUTES = 10_000;
 const WATCH_MS = 3_000;
-const PEER = 'bare C rtnetlink program';
 
 /** Milliseconds of making and of removing, one entry per round. */
 interface Rounds {
@@ -29,10 +28,10 @@ interface Stage {
   readonly pod: TestNetns;
   readonly hostNet: HostNet;
   readonly masters: readonly number[];
-  readonly peer: string;
+  readonly peer: Peer;
 }
 
-/** Runs all of it; needs namespaces of its own and a C compiler. */
+/** Runs all of it; needs namespaces of its own, and a C compiler for the peer. */
 export async function runHostnetBench(): Promise<BenchRow[]> {
   using world = new NetnsWorld();
   const host = world.addNetns('host');
@@ -44,17 +43,9 @@ export async function runHostnetBench(): Promise<BenchRow[]> {
   world.ip(host, ['address', 'add', '10.0.0.1/24', 'dev', 'rail0']);
   using hostNet = openHostNet({ netnsPath: host.path });
   const masters = hostNet.links().flatMap((link) => (link.loopback ? [] : [link.index]));
-  const stage = { world, host, pod, hostNet, masters, peer: compilePeer(world) };
+  const stage = { world, host, pod, hostNet, masters, peer: compileBareRtnetlink(world.folder) };
   const linkRows = LINK_COUNTS.flatMap((count) => compareLinks(stage, count));
   return [...linkRows, ...measureRoutes(stage), await measureWatch(stage)];
-}
-
-function compilePeer(world: NetnsWorld): string {
-  const source = join(import.meta.dir, 'peers/bare-rtnetlink.c');
-  const program = join(world.folder, 'bare-rtnetlink');
-  const { exitCode, stderr } = Bun.spawnSync(['gcc', '-O2', '-o', program, source]);
-  if (exitCode !== 0) throw new Error(`gcc: ${stderr}`);
-  return program;
 }
 
 function compareLinks(stage: Stage, count: number): BenchRow[] {
@@ -68,8 +59,10 @@ function compareLinks(stage: Stage, count: number): BenchRow[] {
   const title = count === 1 ? '1 link' : `${count} links`;
   const row = (what: string, key: keyof Rounds): BenchRow =>
     timeRow(`${what} ${title}`, 'ms', summarise(ours[key]), {
-      peer: PEER,
-      peerTimes: summarise(theirs[key]),
+      peer: BARE_RTNETLINK,
+      ...('missing' in stage.peer
+        ? { peerMissing: stage.peer.missing }
+        : { peerTimes: summarise(theirs[key]) }),
     });
   return [row('enter the pod, create and configure', 'made'), row('delete', 'removed')];
 }
@@ -99,10 +92,11 @@ function runOurs({ hostNet, pod, masters }: Stage, count: number, rounds: Rounds
 }
 
 function runPeer({ world, host, pod, masters, peer }: Stage, count: number, rounds: Rounds): void {
+  if ('missing' in peer) return;
   const indices = masters.slice(0, count).map(String);
-  const args = [peer, pod.path, String(BLOCK_ROUNDS), String(GROUP), '1', ...indices];
+  const args = [peer.program, pod.path, String(BLOCK_ROUNDS), String(GROUP), '1', ...indices];
   const { exitCode, output } = world.exec(host, args);
-  if (exitCode !== 0) throw new Error(`${PEER}: ${output}`);
+  if (exitCode !== 0) throw new Error(`${BARE_RTNETLINK}: ${output}`);
   for (const line of output.trim().split('\n')) {
     const [made = 0, removed = 0] = line.split(' ').map(Number);
     rounds.made.push(made / 1e6);

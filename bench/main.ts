@@ -2,7 +2,7 @@
 // bench/RESULTS.md and bench/results.json. Benchmarks that touch links run in namespaces of their own.
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { type BenchRow, formatRow, meetsTarget } from './row.ts';
+import { type BenchRow, formatRow, meetsTarget, NotMeasurable } from './row.ts';
 
 const here = import.meta.dir;
 
@@ -82,7 +82,17 @@ async function runApart(bench: Bench): Promise<BenchRow[] | string> {
   const line = output.split('\n').find((text) => text.startsWith(MARK));
   const code = await child.exited;
   if (line === undefined) return `ended with code ${code} and without figures`;
-  return JSON.parse(line.slice(MARK.length)) as BenchRow[];
+  return JSON.parse(line.slice(MARK.length)) as BenchRow[] | string;
+}
+
+/** The rows of a benchmark that runs in this process, or why this machine cannot run it. */
+async function runHere(bench: Bench): Promise<BenchRow[] | string> {
+  try {
+    return await (await bench.load())();
+  } catch (error) {
+    if (error instanceof NotMeasurable) return error.message;
+    throw error;
+  }
 }
 
 function markdown(title: string, rows: BenchRow[] | string): string {
@@ -156,8 +166,7 @@ if (only >= 0) {
   const bench = benches.find((candidate) => candidate.name === Bun.argv[only + 1]);
   if (bench === undefined) throw new Error(`no benchmark named ${Bun.argv[only + 1]}`);
   if (bench.isolated) Bun.spawnSync(['ip', 'link', 'set', 'lo', 'up']);
-  const rows = await (await bench.load())();
-  console.log(MARK + JSON.stringify(rows));
+  console.log(MARK + JSON.stringify(await runHere(bench)));
   process.exit(0);
 }
 process.exit(await main());

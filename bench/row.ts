@@ -17,6 +17,9 @@ export interface BenchRow {
   note?: string;
 }
 
+/** A benchmark that this machine cannot run; the message says why. */
+export class NotMeasurable extends Error {}
+
 /** Times of one operation, in milliseconds. */
 export interface Times {
   readonly median: number;
@@ -64,12 +67,22 @@ function rank(values: readonly number[], share: number): number {
 
 const UNITS = { ms: 1, µs: 1e3, ns: 1e6 } as const;
 
+/** What a row may be given beside our own times. */
+export interface RowOptions {
+  peer?: string;
+  peerTimes?: Times;
+  /** Why there are no times of the peer; the row names it all the same. */
+  peerMissing?: string;
+  target?: string;
+  note?: string;
+}
+
 /** A row of times in milliseconds, shown in `unit`, with the times of a peer if there is one. */
 export function timeRow(
   name: string,
   unit: keyof typeof UNITS,
   ours: Times,
-  o: { peer?: string; peerTimes?: Times; target?: string; note?: string } = {},
+  o: RowOptions = {},
 ): BenchRow {
   const row: BenchRow = {
     name,
@@ -82,6 +95,9 @@ export function timeRow(
   if (o.peer !== undefined && o.peerTimes !== undefined) {
     row.peer = o.peer;
     row.ratio = significant(ours.median / o.peerTimes.median);
+  }
+  if (o.peer !== undefined && o.peerMissing !== undefined) {
+    row.peer = `${o.peer}: not measured, ${o.peerMissing}`;
   }
   return row;
 }
@@ -105,6 +121,7 @@ export function formatRow(row: BenchRow): string {
     `p99 ${row.p99} ${row.unit}`.padEnd(18),
   ];
   if (row.ratio !== undefined) parts.push(`${row.ratio} of ${row.peer}`);
+  else if (row.peer !== undefined) parts.push(row.peer);
   if (row.target !== undefined) {
     parts.push(`wanted <= ${row.target}: ${meetsTarget(row) ? 'met' : 'MISSED'}`);
   }

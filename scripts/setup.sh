@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh         what every target needs; without it nothing can go on
 #   scripts/setup.sh real    also what the tests in a virtual machine need; without it they are skipped by name
+#   scripts/setup.sh bench   also what the peers of the benchmarks need; without it rows say which peer is missing
 set -euo pipefail
 
 PATH=$PATH:/usr/sbin:/sbin
@@ -36,4 +37,14 @@ if [ "${1:-}" = real ]; then
   need busybox busybox-static
   ls /boot/vmlinuz-*-amd64 >/dev/null 2>&1 || missing+=(linux-image-amd64)
   install_missing optional || true
+fi
+
+if [ "${1:-}" = bench ]; then
+  need gcc gcc
+  echo '#include <linux/rtnetlink.h>
+    #include <stdio.h>' | gcc -fsyntax-only -xc - 2>/dev/null || missing+=(libc6-dev)
+  install_missing optional || true
+  # No distribution's package: the module of the reference plugins asks for a newer Go than most have.
+  command -v go >/dev/null ||
+    echo "missing: Go 1.21 or newer, for the reference plugins. Install it from https://go.dev/dl/" >&2
 fi
