@@ -11,6 +11,7 @@ import type {
   PodRouteRequest,
 } from '../../src/daemon/hostnet/host-net.ts';
 import { type LinkStep, linkFailure, routeFailure } from '../../src/daemon/hostnet/link-failure.ts';
+import { LINK_FAULT_POINTS, type LinkFaults } from '../../src/daemon/hostnet/link-faults.ts';
 import { assertPodLinkRequests, isPodLinkKind } from '../../src/daemon/hostnet/pod-link-request.ts';
 import { parseAddress } from '../../src/shared/model/ip/address.ts';
 import { containsAddress, parseCidr } from '../../src/shared/model/ip/cidr.ts';
@@ -50,8 +51,9 @@ export function openFakeNetns(netns: FakeNetns, masters: FakeMasters): NetnsHand
       assertOpen();
       return structuredClone(netns.links);
     },
-    createLinks: (requests) => {
+    createLinks: (requests, faults) => {
       assertOpen();
+      dieHalfway(netns, requests, faults);
       return createLinks(netns, masters, requests);
     },
     deleteLinks: (o) => {
@@ -103,6 +105,32 @@ function createLinks(
   }
   const created = netns.links.slice(before.links.length);
   return { created: structuredClone(created) };
+}
+
+/** What a process leaves that dies on the way; it does nothing else. */
+function dieHalfway(
+  netns: FakeNetns,
+  requests: readonly PodLinkRequest[],
+  faults: LinkFaults | undefined,
+): void {
+  const point = LINK_FAULT_POINTS.find((name) => faults?.isActive(name));
+  if (point === undefined) return;
+  for (const [n, { name, link, group, addresses, parentIndex }] of requests.entries()) {
+    netns.lastIndex += 1;
+    netns.links.push({
+      name: point === 'add-links-under-own-names' ? `mn${n}` : name,
+      index: netns.lastIndex,
+      mac: fakeMac(netns.lastIndex),
+      mtu: 1500,
+      ...link,
+      group,
+      up: point !== 'add-links-under-own-names',
+      parentIndex,
+      addresses:
+        point === 'add-links-addressed' ? addresses.map((a) => ({ ...a, scope: 'global' })) : [],
+    });
+  }
+  faults?.reach(point);
 }
 
 function createLink(netns: FakeNetns, masters: FakeMasters, request: PodLinkRequest): void {

@@ -11,8 +11,9 @@ import { netnsObstacle, type TestNetns } from '../helpers/netns.ts';
 import { requirement } from '../helpers/requirement.ts';
 
 const NICS = 3;
-/** Two next hops for one destination: a route that is made after the links. */
+/** A route of one link, and two next hops for one destination: a route made after the links. */
 const ROUTES = [
+  { dst: '172.32.0.0/16', gw: '192.168.0.201' },
   { dst: '172.16.0.0/12', gw: '192.168.0.200' },
   { dst: '172.16.0.0/12', gw: '192.168.64.200' },
 ];
@@ -69,6 +70,51 @@ function addressesOn({ netns }: Pod): string[] {
     .filter(({ family }) => family === 'inet')
     .map(({ local }) => local);
 }
+
+/** What the process that died has left in a pod. */
+interface Remains {
+  /** Names of links, and those of them that are up. */
+  readonly links: string[];
+  readonly up: string[];
+  readonly addresses: number;
+  readonly routes: string[];
+}
+
+function remainsIn({ netns }: Pod): Remains {
+  const { world } = node;
+  const links: { ifname: string; flags: string[] }[] = JSON.parse(
+    world.ip(netns, ['-json', 'link']),
+  ).filter(({ ifname }: { ifname: string }) => ifname !== 'lo');
+  const routes: { dst: string; protocol: string }[] = JSON.parse(
+    world.ip(netns, ['-json', 'route']),
+  );
+  return {
+    links: links.map(({ ifname }) => ifname.replace(/^mn[0-9a-f]{13}$/, 'own')).sort(),
+    up: links.filter(({ flags }) => flags.includes('UP')).map(({ ifname }) => ifname),
+    addresses: addressesOn({ name: '', netns }).length,
+    routes: routes.filter(({ protocol }) => protocol !== 'kernel').map(({ dst }) => dst),
+  };
+}
+
+const NAMES = Array.from({ length: NICS }, (_, n) => `net1-${n}`);
+const bare = { links: NAMES, up: NAMES, addresses: 0, routes: [] };
+const whole = { ...bare, addresses: NICS, routes: ['172.32.0.0/16'] };
+const finished = { ...whole, routes: ['172.16.0.0/12', '172.32.0.0/16'] };
+const nothing = { links: [], up: [], addresses: 0, routes: [] };
+const half = NAMES.slice(0, Math.ceil(NICS / 2));
+/** Which state of the pod each point of an ADD stands for. */
+const REMAINS: ReadonlyMap<FaultPoint, Remains> = new Map([
+  ['add-addresses-taken', nothing],
+  ['add-intent-written', nothing],
+  ['add-half-the-links-made', { ...whole, links: half, up: half, addresses: half.length }],
+  ['add-links-under-own-names', { ...bare, links: NAMES.map(() => 'own'), up: [] }],
+  ['add-links-bare', bare],
+  ['add-links-addressed', { ...bare, addresses: NICS }],
+  ['add-links-made', whole],
+  ['add-shared-routes-made', finished],
+  ['add-intent-on-disk', finished],
+  ['add-attached-written', finished],
+]);
 
 async function containersInJournal(): Promise<string[]> {
   const view = (await node.view('/v1/attachments')) as { attachments: { containerId: string }[] };
@@ -129,6 +175,7 @@ if (requirement('daemon fault points on the real kernel', netnsObstacle())) {
       test.each(points('add-'))('%s', async (point) => {
         const pod = addPod();
         await sendAndDie(await node.start({ MULTI_NIC_FAULT_POINT: point }), requestOf('ADD', pod));
+        expect<Remains | undefined>(remainsIn(pod)).toEqual(REMAINS.get(point));
         const daemon = await node.start();
         // Whoever was not told of an attachment never had one; else it is still whole.
         if (point === 'add-attached-written') {

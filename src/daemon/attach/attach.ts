@@ -233,7 +233,7 @@ function makeLinks(work: Work, draft: Attachment): readonly PodLink[] {
     netns.createLinks(requests.slice(0, Math.ceil(requests.length / 2)));
     faults.reach('add-half-the-links-made');
   }
-  const { created } = netns.createLinks(requests);
+  const { created } = netns.createLinks(requests, faults);
   work.wereVisible = true;
   faults.reach('add-links-made');
   if (plan.routes.shared.length > 0) {

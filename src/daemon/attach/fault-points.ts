@@ -1,11 +1,13 @@
 // Named places between two effects where a test can have the process killed, to prove that a
 // restart cleans up after a crash at each of them. Inert unless one is named at start.
+import { LINK_FAULT_POINTS } from '../hostnet/link-faults.ts';
 
 /** Every pair of consecutive effects of an ADD, of its undoing and of a DEL has a point between. */
 export const FAULT_POINTS = [
   'add-addresses-taken',
   'add-intent-written',
   'add-half-the-links-made',
+  ...LINK_FAULT_POINTS,
   'add-links-made',
   'add-shared-routes-made',
   'add-intent-on-disk',

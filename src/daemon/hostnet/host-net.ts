@@ -1,6 +1,7 @@
 // The port between the daemon and the kernel's network configuration: links and routes of the
 // host, and links, addresses and routes inside one pod's network namespace. Two back ends
 // (netlink, `ip`) and one in-memory fake implement it; none of them decides anything.
+import type { LinkFaults } from './link-faults.ts';
 
 /** One address of a link. `prefix` is its length in bits. */
 export interface LinkAddress {
@@ -157,7 +158,7 @@ export interface NetnsHandle extends Disposable {
    * nothing: on failure everything made is removed and a DomainError is thrown: 'name-in-use', or
    * 'link-failed' with details `interfaceName`, `master`, `errno` and `step`.
    */
-  createLinks(requests: readonly PodLinkRequest[]): { created: PodLink[] };
+  createLinks(requests: readonly PodLinkRequest[], faults?: LinkFaults): { created: PodLink[] };
   /**
    * Removes every link of `group` in one step, then those of `names` that are left and carry
    * that group. Group 0 is the group of links that nobody grouped: then only ipvlan and macvlan

@@ -13,6 +13,7 @@ import { IpCommand, type RefusedCommand } from './ip/command.ts';
 import { readPodLinks, readRoutes } from './ip/listing.ts';
 import type { OpenNetns } from './ip/netns-path.ts';
 import { type LinkStep, linkFailure, routeFailure } from './link-failure.ts';
+import type { LinkFaults } from './link-faults.ts';
 import { assertPodLinkRequests, DOOMED_GROUP, isPodLinkKind } from './pod-link-request.ts';
 import { isAutomaticProtocol } from './route-protocol.ts';
 
@@ -49,7 +50,9 @@ export function openIpNetns(netns: OpenNetns, host: IpHost): NetnsHandle {
     id: netns.id,
     enter: () => undefined,
     links: inside(() => listLinks(ip)),
-    createLinks: inside((requests) => createLinks({ ip, host, path: netns.path }, requests)),
+    createLinks: inside((requests, faults) =>
+      createLinks({ ip, host, path: netns.path, faults }, requests),
+    ),
     deleteLinks: inside((o) => deleteLinks(ip, o)),
     addRoutes: inside((routes) => addRoutes(ip, routes)),
     routes: inside(() => listRoutes(ip)),
@@ -61,7 +64,7 @@ const listLinks = (ip: IpCommand): PodLink[] =>
   readPodLinks(ip.list(['-details', '-N', 'address', 'show']));
 
 function createLinks(
-  o: { ip: IpCommand; host: IpHost; path: string },
+  o: { ip: IpCommand; host: IpHost; path: string; faults: LinkFaults | undefined },
   requests: readonly PodLinkRequest[],
 ): { created: PodLink[] } {
   assertPodLinkRequests(requests);
@@ -76,11 +79,8 @@ function createLinks(
     plans,
     plans.map((plan) => toCreate(plan, o.path)),
   );
-  runSteps(o.ip, o.ip, plans, [
-    ...plans.flatMap(toNameAndSetUp),
-    ...plans.flatMap(toAddresses),
-    ...plans.flatMap(toRoutes),
-  ]);
+  o.faults?.reach('add-links-under-own-names');
+  configure(o, plans);
   const made = new Map(listLinks(o.ip).map((link) => [link.name, link]));
   return { created: requests.flatMap((request) => withRequested(made.get(request.name), request)) };
 }
@@ -97,6 +97,26 @@ function planLinks(links: readonly HostLink[], requests: readonly PodLinkRequest
     if (request.mtu > master.mtu) throw failure(plan, 'create', 'EINVAL');
     return plan;
   });
+}
+
+/** One process for all of it, unless ours is to end in between. */
+function configure(
+  { ip, faults }: { ip: IpCommand; faults: LinkFaults | undefined },
+  plans: readonly Plan[],
+): void {
+  const run = (steps: Step[]): void => runSteps(ip, ip, plans, steps);
+  const naming = plans.flatMap(toNameAndSetUp);
+  const addressing = plans.flatMap(toAddresses);
+  const routing = plans.flatMap(toRoutes);
+  if (faults?.isActive('add-links-bare') === true) {
+    run(naming);
+    faults.reach('add-links-bare');
+  }
+  if (faults?.isActive('add-links-addressed') === true) {
+    run([...naming, ...addressing]);
+    faults.reach('add-links-addressed');
+  }
+  run([...naming, ...addressing, ...routing]);
 }
 
 /** Runs the commands of some steps; if one is refused, all links of the plans are removed. */

@@ -12,6 +12,7 @@
 import { canonicalAddress } from './canonical-address.ts';
 import type { PodLink, PodLinkRequest } from './host-net.ts';
 import { linkFailure } from './link-failure.ts';
+import type { LinkFaults } from './link-faults.ts';
 import type { LinkIoctl } from './link-ioctl.ts';
 import { addNewAddress } from './netlink/address.ts';
 import { NetlinkBatch } from './netlink/batch.ts';
@@ -35,6 +36,7 @@ export interface CreateContext {
   readonly host: RequestSocket;
   readonly hostLinks: LinkIoctl;
   readonly podNetnsDescriptor: number;
+  readonly faults: LinkFaults | undefined;
 }
 
 /** A request with the link it is to be made on and the name it is first made under. */
@@ -67,10 +69,12 @@ export function createPodLinks(
 ): { created: PodLink[] } {
   assertPodLinkRequests(requests);
   if (requests.length === 0) return { created: [] };
-  const planned = requests.map((request) => planLink(context.hostLinks, request));
+  const planned = requests.map((request) => planLink(context, request));
   const made = makeLinks(context, planned);
+  context.faults?.reach('add-links-under-own-names');
+  context.faults?.reach('add-links-bare');
   try {
-    configureLinks(context.pod, made);
+    configureLinks(context, made);
   } catch (error) {
     removeMade(context.pod, made);
     throw error;
@@ -90,14 +94,15 @@ function toCreated({ request, link }: Made): PodLink {
 }
 
 /** Looks the master up anew: it may have gone or changed since it was selected. */
-function planLink(links: LinkIoctl, request: PodLinkRequest): Planned {
+function planLink({ hostLinks: links, faults }: CreateContext, request: PodLinkRequest): Planned {
   const { parentIndex, parentName, mtu } = request;
   const name = links.nameOf(parentIndex);
   if (name === undefined || (parentName !== undefined && parentName !== name)) {
     throw linkFailure({ request, step: 'master', errno: 'ENODEV' });
   }
   const master = { name, mtu: () => links.mtuOf(parentIndex) };
-  const plan = { request, master, firstName: request.name };
+  const isOwn = faults?.isActive('add-links-under-own-names') === true;
+  const plan = { request, master, firstName: isOwn ? ownName() : request.name };
   // ipvlan would accept any MTU and then lose what the master cannot send.
   if (mtu > 0 && mtu > (master.mtu() ?? mtu)) throw failure(plan, 'create', refusal('EINVAL'));
   return plan;
@@ -170,13 +175,21 @@ interface Part {
 }
 
 /** Names, then addresses, then routes: a gateway must be reachable when its route is added. */
-function configureLinks(socket: RequestSocket, made: readonly Made[]): void {
+function configureLinks({ pod, faults }: CreateContext, made: readonly Made[]): void {
   const batch = new NetlinkBatch();
   const parts = [
     ...made.flatMap((plan) => writeName(batch, plan)),
     ...made.flatMap((plan) => writeAddresses(batch, plan)),
-    ...made.flatMap((plan) => writeRoutes(batch, plan)),
   ];
+  if (faults?.isActive('add-links-addressed') === true) {
+    send(pod, batch, parts);
+    faults.reach('add-links-addressed');
+  }
+  parts.push(...made.flatMap((plan) => writeRoutes(batch, plan)));
+  send(pod, batch, parts);
+}
+
+function send(socket: RequestSocket, batch: NetlinkBatch, parts: readonly Part[]): void {
   for (const [position, outcome] of socket.request(batch).entries()) {
     const part = parts[position];
     if (outcome.errno === undefined || part === undefined) continue;

@@ -39,8 +39,8 @@ export function openNetlinkNetns(parts: NetlinkNetnsParts): NetnsHandle {
     id: netns.id,
     enter: () => void socket(),
     links: () => listLinks(socket()),
-    createLinks: (requests) =>
-      createPodLinks({ pod: socket(), host, hostLinks, podNetnsDescriptor }, requests),
+    createLinks: (requests, faults) =>
+      createPodLinks({ pod: socket(), host, hostLinks, podNetnsDescriptor, faults }, requests),
     deleteLinks: (o) => deleteLinks(socket(), o),
     addRoutes: (routes) => addRoutes(socket(), routes),
     routes: () => listRoutes(socket()),

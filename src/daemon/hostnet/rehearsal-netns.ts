@@ -21,7 +21,8 @@ export function openRehearsalNetns(o: { socket: NetlinkSocket; links: LinkIoctl 
       return o.socket.request(instead, onReply);
     },
   };
-  const context = { pod: harmless, host: harmless, hostLinks: o.links, podNetnsDescriptor: 0 };
+  const sockets = { pod: harmless, host: harmless, hostLinks: o.links };
+  const context = { ...sockets, podNetnsDescriptor: 0, faults: undefined };
   return {
     id: '0:0',
     enter: () => undefined,
