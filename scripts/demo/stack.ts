@@ -1,7 +1,7 @@
 // The product on the demo's hosts: API server, controller, one daemon per host. Programs are the compiled ones.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { OPERATOR_NAMESPACE } from '../../src/shared/model/names.ts';
+import { DAEMON_APP, DAEMON_APP_LABEL, OPERATOR_NAMESPACE } from '../../src/shared/model/names.ts';
 import type { MultiNicNetwork } from '../../src/shared/model/objects/multi-nic-network.ts';
 import { createKubeClient, type KubeClient } from '../../src/shared/platform/kube/client.ts';
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
@@ -63,12 +63,15 @@ export async function startApi(size: LabSize): Promise<Stack> {
   const server = await startApiServer({
     crds: [...ourCrds(), NAD_CRD],
     hostname: MANAGEMENT_ADDRESS,
-    objects: [OPERATOR_NAMESPACE].map((name) => ({
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name },
-      status: { phase: 'Active' },
-    })),
+    objects: [
+      {
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name: OPERATOR_NAMESPACE },
+        status: { phase: 'Active' },
+      },
+      ...Array.from({ length: size.hosts }, (_, index) => daemonPod(hostName(index))),
+    ],
   });
   const client = createKubeClient({ server: server.url });
   for (let host = 0; host < size.hosts; host += 1) {
@@ -85,6 +88,21 @@ export async function startApi(size: LabSize): Promise<Stack> {
   };
   writeFileSync(`${STATE_FOLDER}/kubeconfig`, JSON.stringify(kubeconfig));
   return { client, apiUrl: server.url };
+}
+
+/** What the controller counts a daemon by: daemons are no pods here, and no kubelet speaks for them. */
+function daemonPod(host: string): Record<string, unknown> {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: `${DAEMON_APP}-${host}`,
+      namespace: OPERATOR_NAMESPACE,
+      labels: { [DAEMON_APP_LABEL]: DAEMON_APP },
+    },
+    spec: { nodeName: host, containers: [{ name: DAEMON_APP, image: 'none' }] },
+    status: { conditions: [{ type: 'Ready', status: 'True' }] },
+  };
 }
 
 export async function startController(): Promise<void> {

@@ -38,6 +38,10 @@ export interface ControllerOptions {
   readonly settleMs?: number;
   /** A Node must be away for so long until its host counts as gone. Default 60 s. */
   readonly graceMs?: number;
+  /** None of a network's daemons must be ready for so long until it is not. Default 30 s. */
+  readonly daemonGraceMs?: number;
+  /** Shortest time between two counts of daemons. */
+  readonly statusBatchMs?: number;
   /** Told what the controller knows as soon as it starts. */
   readonly onStart?: (running: RunningController) => void;
 }
@@ -54,6 +58,8 @@ const RESYNC_MS = 600_000;
 const SETTLE_MS = 2_500;
 /** The pods of a Node that is away are deleted by Kubernetes itself after 40 s. */
 const GRACE_MS = 60_000;
+/** What a daemon takes to stop, to be replaced and to become ready, an image pull included. */
+const DAEMON_GRACE_MS = 30_000;
 /** Somebody else wrote in between: look again at once, but not in a circle. */
 const CONFLICT_MS = 250;
 
@@ -94,6 +100,7 @@ export async function runController(o: ControllerOptions, signal: AbortSignal): 
     log,
     clock,
     ...(o.hostBatchMs === undefined ? {} : { hostBatchMs: o.hostBatchMs }),
+    ...(o.statusBatchMs === undefined ? {} : { statusBatchMs: o.statusBatchMs }),
   });
   const source = { component: FIELD_MANAGER_CONTROLLER };
   const events = new EventRecorder({ client, clock, log, source, signal });
@@ -110,6 +117,8 @@ export async function runController(o: ControllerOptions, signal: AbortSignal): 
     defaults,
     settleMs: o.settleMs ?? SETTLE_MS,
     graceMs: o.graceMs ?? GRACE_MS,
+    daemonGraceMs: o.daemonGraceMs ?? DAEMON_GRACE_MS,
+    daemonlessSince: new Map(),
     absentSince: new Map(),
     withdrawals: new Map(),
     hostTurns: new Turns(),

@@ -158,7 +158,12 @@ describe('createBatch', () => {
     const clock = createFakeClock();
     const flushed: (readonly string[])[] = [];
     const { signal } = new AbortController();
-    const batch = createBatch({ delayMs: 100, clock, signal, flush: (keys) => flushed.push(keys) });
+    const batch = createBatch({
+      delayMs: () => 100,
+      clock,
+      signal,
+      flush: (keys) => flushed.push(keys),
+    });
     batch.add('a');
     await clock.advance(60);
     batch.add('b');
@@ -177,7 +182,7 @@ describe('createBatch', () => {
     const stop = new AbortController();
     const flushed: (readonly string[])[] = [];
     const flush = (keys: readonly string[]): void => void flushed.push(keys);
-    const batch = createBatch({ delayMs: 100, clock, signal: stop.signal, flush });
+    const batch = createBatch({ delayMs: () => 100, clock, signal: stop.signal, flush });
     batch.add('a');
     stop.abort(new Error('over'));
     await settle();

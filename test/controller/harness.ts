@@ -8,7 +8,7 @@ import {
   runController,
 } from '../../src/controller/controller.ts';
 import { Metrics } from '../../src/controller/metrics.ts';
-import { OPERATOR_NAMESPACE } from '../../src/shared/model/names.ts';
+import { DAEMON_APP, DAEMON_APP_LABEL, OPERATOR_NAMESPACE } from '../../src/shared/model/names.ts';
 import type { CidrObject } from '../../src/shared/model/objects/cidr-object.ts';
 import type { HostInterface } from '../../src/shared/model/objects/host-interface.ts';
 import type { MultiNicNetwork } from '../../src/shared/model/objects/multi-nic-network.ts';
@@ -72,6 +72,7 @@ export class Lab implements AsyncDisposable {
         }),
         metrics,
         hostBatchMs: 5,
+        statusBatchMs: 5,
         settleMs: 50,
         graceMs: 20,
         onStart: started.resolve,
@@ -99,10 +100,34 @@ export class Lab implements AsyncDisposable {
     });
   }
 
-  /** A Node and the HostInterface that its daemon would publish. `nets`: `10.1.0.0/16` per NIC. */
+  /**
+   * A Node, its daemon's pod and the HostInterface that the daemon would publish. `nets`:
+   * `10.1.0.0/16` per NIC.
+   */
   async addHost(name: string, ...nets: string[]): Promise<void> {
     await this.client.create(kinds.NODES, { metadata: { name } });
+    await this.addDaemonPod(name);
     await this.addHostInterface(name, ...nets);
+  }
+
+  /** The pod of a daemon that is ready. */
+  async addDaemonPod(node: string): Promise<void> {
+    const metadata = {
+      name: `${DAEMON_APP}-${node}`,
+      namespace: NAMESPACE,
+      labels: { [DAEMON_APP_LABEL]: DAEMON_APP },
+    };
+    const containers = [{ name: DAEMON_APP, image: 'example/daemon:test' }];
+    await this.client.create(kinds.PODS, { metadata, spec: { nodeName: node, containers } });
+    await this.setDaemonReady(node, true);
+  }
+
+  async setDaemonReady(node: string, isReady: boolean): Promise<void> {
+    const key = { name: `${DAEMON_APP}-${node}`, namespace: NAMESPACE };
+    const body = {
+      status: { conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }] },
+    };
+    await this.client.patch(kinds.PODS, key, { type: 'merge', subresource: 'status', body });
   }
 
   async addHostInterface(name: string, ...nets: string[]): Promise<void> {
@@ -118,8 +143,11 @@ export class Lab implements AsyncDisposable {
     return controller;
   }
 
+  /** As a cluster does: the daemon's pod goes with its Node. */
   async removeNode(name: string): Promise<void> {
     await this.client.delete(kinds.NODES, { name });
+    const pod = { name: `${DAEMON_APP}-${name}`, namespace: NAMESPACE };
+    await this.client.delete(kinds.PODS, pod, { gracePeriodSeconds: 0 });
   }
 
   async addNetwork(name: string, spec: Record<string, unknown>): Promise<MultiNicNetwork> {

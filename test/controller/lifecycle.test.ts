@@ -25,7 +25,7 @@ describe('a network', () => {
     expect(status).toMatchObject({
       configStatus: 'Success',
       routeStatus: 'Unknown', // no daemon reports routes here
-      discovery: { existDaemon: 0, infoAvailable: 2, cidrProcessed: 2 },
+      discovery: { existDaemon: 2, infoAvailable: 2, cidrProcessed: 2 },
       computeResults: [
         { netAddress: A, numOfHosts: 2 },
         { netAddress: B, numOfHosts: 2 },

@@ -26,6 +26,7 @@ const OURS: readonly kinds.Resource<unknown>[] = [
   kinds.DAEMON_SETS,
   kinds.CONFIG_MAPS,
   kinds.LEASES,
+  kinds.PODS,
   kinds.NODES,
 ].map((kind) => ({ ...kind, parse: kinds.parseNamed }));
 
@@ -118,7 +119,7 @@ export class RealCluster implements AsyncDisposable {
           const key = { name: metadata.name, namespace: metadata.namespace };
           const body = { metadata: { finalizers: [] } };
           await this.client.patch(raw, key, { type: 'merge', body }).catch(() => undefined); // gone already
-          await this.client.delete(raw, key);
+          await this.client.delete(raw, key, { gracePeriodSeconds: 0 });
         }
         return own.length === 0;
       },

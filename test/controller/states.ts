@@ -41,6 +41,7 @@ export function readState(state: StateName, kind: string): StoredObject[] {
 export async function seedInput(lab: Lab, state: StateName): Promise<void> {
   await seedNamespaces(lab, state);
   await createAll(lab, kinds.NODES, readState(state, 'nodes'));
+  await addDaemonPods(lab, state);
   await createAll(
     lab,
     kinds.HOST_INTERFACES,
@@ -67,6 +68,7 @@ export async function seedAll(lab: Lab, state: StateName): Promise<void> {
     );
   };
   await seed(kinds.NODES, 'nodes');
+  await addDaemonPods(lab, state);
   await seed(kinds.DAEMON_CONFIGS, 'configs');
   await seed(kinds.HOST_INTERFACES, 'hostinterfaces');
   await seed(kinds.MULTI_NIC_NETWORKS, 'multinicnetworks');
@@ -74,6 +76,12 @@ export async function seedAll(lab: Lab, state: StateName): Promise<void> {
   await seed(kinds.IP_POOLS, 'ippools');
   await seed(kinds.NET_ATTACH_DEFS, 'network-attachment-definitions');
   await seed(kinds.DAEMON_SETS, 'daemonsets');
+}
+
+async function addDaemonPods(lab: Lab, state: StateName): Promise<void> {
+  for (const { metadata } of readState(state, 'hostinterfaces')) {
+    await lab.addDaemonPod(metadata.name);
+  }
 }
 
 async function seedNamespaces(lab: Lab, state: StateName): Promise<void> {

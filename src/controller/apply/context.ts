@@ -27,6 +27,10 @@ export interface ControllerContext {
   readonly settleMs: number;
   /** A Node must be away for so long until its host counts as gone. */
   readonly graceMs: number;
+  /** None of a network's daemons must be ready for so long until that is held against it. */
+  readonly daemonGraceMs: number;
+  /** Since when no host of a network has had a ready daemon (monotonic), by network name. */
+  readonly daemonlessSince: Map<string, number>;
   /** Since when Nodes were seen to be absent (monotonic), by name. */
   readonly absentSince: Map<string, number>;
   /** When the indices of a network that ends were withdrawn (monotonic). */

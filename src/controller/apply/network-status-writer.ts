@@ -3,6 +3,7 @@ import { ROUTES_CONDITION } from '../../shared/model/objects/host-interface.ts';
 import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
 import { MULTI_NIC_NETWORKS } from '../../shared/platform/kube/resource.ts';
 import { planConditionEvents } from '../plan/condition-events.ts';
+import { type DaemonFinding, planDaemonFinding } from '../plan/daemon-status.ts';
 import type { Ledger } from '../plan/ledger.ts';
 import {
   type GivenIndices,
@@ -43,31 +44,35 @@ export function summarizeHosts(
   return { hostCount, completeCount };
 }
 
+/** Returns the time after which to look again without a change, if there is one. */
 export async function writeNetworkStatus(
   context: ControllerContext,
   target: StatusTarget,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number | undefined> {
   const { world } = context;
   const { network, definition, allocation } = target;
-  const routes = routesOf(context, target);
+  const daemons = daemonsOf(context, target);
+  const routes = routesOf(context, target, daemons);
+  const { discovery } = network.object.status ?? {};
   const status = planNetworkStatus({
     previous: network.object.status,
     generation: network.generation,
     nowText: new Date(context.clock.now()).toISOString(),
-    findings: [...target.findings, ...routeFinding(definition, routes)],
+    findings: [...target.findings, ...routeFinding(definition, routes), daemons.finding],
     routes,
     computeResults: computeResults(context, target),
+    daemons: daemons.count,
     discovery: {
-      existDaemon: world.daemonNodes().size,
+      existDaemon: world.daemonNodes()?.size ?? discovery?.existDaemon ?? 0,
       infoAvailable: world.sortedHosts().filter(({ interfaces }) => interfaces.length > 0).length,
       cidrProcessed: allocation
         ? summarizeHosts(context, network, allocation.plan.masterNets).completeCount
-        : (network.object.status?.discovery?.cidrProcessed ?? 0),
+        : (discovery?.cidrProcessed ?? 0),
     },
     given: allocation && givenBy(allocation.plan.ledger),
   });
-  if (status === undefined) return;
+  if (status === undefined) return daemons.afterMs;
   const { name, resourceVersion } = network;
   const body = { metadata: { resourceVersion }, status };
   const patch = { type: 'merge', subresource: 'status', body } as const;
@@ -76,6 +81,37 @@ export async function writeNetworkStatus(
   const before = network.object.status?.conditions ?? [];
   const events = planConditionEvents(network, before, status.conditions ?? []);
   for (const event of events) context.events.record(event);
+  return daemons.afterMs;
+}
+
+/** How the hosts of a network are covered by daemons, and when that is to be judged again. */
+function daemonsOf(
+  context: ControllerContext,
+  { network, definition, allocation }: StatusTarget,
+): DaemonFinding & { readonly afterMs: number | undefined } {
+  const { world, daemonlessSince, daemonGraceMs: graceMs } = context;
+  const nets = new Set(allocation?.plan.masterNets ?? definition?.masterNets);
+  const hosts = world.sortedHosts().filter(
+    (host) =>
+      !host.isTest && // simulated, without a daemon
+      (host.published.has(network.name) ||
+        host.netAddresses.some((net) => nets.size === 0 || nets.has(net))),
+  );
+  const nowMs = context.clock.monotonic();
+  const sinceMs = daemonlessSince.get(network.name) ?? nowMs;
+  const withoutMs = nowMs - sinceMs;
+  const before = network.object.status?.conditions?.find((one) => one.type === 'DaemonsReady');
+  const found = planDaemonFinding({
+    hosts: hosts.map(({ name }) => name),
+    ready: world.daemonNodes(),
+    previous: before && { ...before, type: 'DaemonsReady' },
+    withoutMs,
+    graceMs,
+  });
+  if (!found.isWithout) daemonlessSince.delete(network.name);
+  else daemonlessSince.set(network.name, sinceMs);
+  const isWaited = found.isWithout && found.finding.status === 'True';
+  return { ...found, afterMs: isWaited ? graceMs - withoutMs : undefined };
 }
 
 function givenBy({ nets, division }: Ledger): GivenIndices {
@@ -103,14 +139,20 @@ function computeResults(
   return [...counts].map(([netAddress, numOfHosts]) => ({ netAddress, numOfHosts }));
 }
 
-function routesOf(context: ControllerContext, { network, definition }: StatusTarget): RouteFinding {
-  const daemonNodes = context.world.daemonNodes();
+/** Where no daemon is left, what they reported last says nothing any more. */
+function routesOf(
+  context: ControllerContext,
+  { network, definition }: StatusTarget,
+  daemons: DaemonFinding,
+): RouteFinding {
+  const daemonNodes = context.world.daemonNodes() ?? new Set();
+  const isStale = daemons.finding.status === 'False';
   const hosts = context.world
     .sortedHosts()
     .filter((host) => publishedIn(host, network).size > 0)
     .map((host) => ({
       name: host.name,
-      ...reportedRoutes(host),
+      ...(isStale ? { routes: undefined } : reportedRoutes(host)),
       hasDaemon: daemonNodes.has(host.name),
     }));
   return planRouteStatus(definition?.routed ?? false, hosts);

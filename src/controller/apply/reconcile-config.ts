@@ -1,5 +1,6 @@
 // The Config and the DaemonSet that it describes: created if there is none, rendered by server-side
 // apply, repaired when somebody changes it (W-84, W-87).
+import { isDeepStrictEqual } from 'node:util';
 import {
   CONFIG_FINALIZER,
   CONFIG_NAME,
@@ -147,13 +148,16 @@ async function report(
 ): Promise<void> {
   const { status, metadata } = view.object;
   const previous = status?.conditions ?? [];
+  const daemonSet = context.world.daemonSet(view.name);
+  const counts = daemonSet ? { desired: daemonSet.desired, ready: daemonSet.ready } : {};
   const conditions = mergeConditions(previous, [finding], {
     nowText: new Date(context.clock.now()).toISOString(),
     generation: metadata.generation ?? 0,
     own: [finding.type],
   });
-  if (JSON.stringify(conditions) === JSON.stringify(previous)) return;
-  const body = { metadata: { resourceVersion: view.resourceVersion }, status: { conditions } };
+  const next = { ...counts, conditions };
+  if (isDeepStrictEqual({ ...status, ...next }, { ...status, conditions: previous })) return;
+  const body = { metadata: { resourceVersion: view.resourceVersion }, status: next };
   const patch = { type: 'merge', subresource: 'status', body } as const;
   await context.client.patch(DAEMON_CONFIGS, { name: view.name }, patch, { signal });
 }

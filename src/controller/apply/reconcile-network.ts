@@ -94,11 +94,8 @@ export async function reconcileNetwork(
       run.note(await applyNads(context, { networkName: name, template, namespaces }, signal));
     });
   }
-  await writeNetworkStatus(
-    context,
-    { network, definition, allocation, findings: run.findings },
-    signal,
-  );
+  const target = { network, definition, allocation, findings: run.findings };
+  run.again(await writeNetworkStatus(context, target, signal));
   if (run.failure !== undefined) throw run.failure.error;
   return run.outcome();
 }
@@ -255,9 +252,14 @@ async function terminate(
     finalizer: NETWORK_FINALIZER,
     signal,
   });
-  context.memories.delete(view.name);
+  forget(context, view.name);
   context.log.info('network removed', { network: view.name });
   return 'done';
+}
+
+function forget(context: ControllerContext, name: string): void {
+  context.memories.delete(name);
+  context.daemonlessSince.delete(name);
 }
 
 /** What a network left behind that vanished without our finalizer. */
@@ -266,7 +268,7 @@ async function cleanUpAbsent(
   name: string,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  context.memories.delete(name);
+  forget(context, name);
   if (!hasRemains(context, name)) return 'done';
   const stored = await context.client.get(MULTI_NIC_NETWORKS, { name }, { signal });
   if (stored !== undefined) return { afterMs: 1_000 }; // the watch will bring it

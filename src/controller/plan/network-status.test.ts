@@ -19,6 +19,7 @@ const base: StatusInput = {
   findings: fine,
   routes: { status: 'N/A', message: '' },
   computeResults: [{ netAddress: '10.1.0.0/16', numOfHosts: 2 }],
+  daemons: '2/2',
   discovery: { existDaemon: 2, infoAvailable: 2, cidrProcessed: 2 },
   given: {
     interfaceIndices: [{ netAddress: '10.1.0.0/16', interfaceIndex: 0 }],

@@ -19,6 +19,7 @@ export const NETWORK_CONDITIONS = [
   'NadsReady',
   'CidrWritten',
   'RoutesReady',
+  'DaemonsReady',
   'Drained',
 ] as const;
 export type NetworkConditionType = (typeof NETWORK_CONDITIONS)[number];
@@ -36,6 +37,8 @@ export interface StatusInput {
   readonly findings: readonly NetworkFinding[];
   readonly routes: RouteFinding;
   readonly computeResults: readonly { readonly netAddress: string; readonly numOfHosts: number }[];
+  /** Ready daemons of the network's hosts, as `ready/hosts`; undefined leaves it as it is. */
+  readonly daemons: string | undefined;
   readonly discovery: {
     readonly existDaemon: number;
     readonly infoAvailable: number;
@@ -56,6 +59,7 @@ export interface GivenIndices {
 const WAITING: ReadonlySet<string> = new Set([
   'WaitingForHosts',
   'WaitingForNadKind',
+  'WaitingForDaemons',
   'Assigning',
   'Deleting',
 ]);
@@ -64,19 +68,21 @@ export function isWaiting(reason: string): boolean {
   return WAITING.has(reason);
 }
 
-/** Without these a network does not work; the others inform. */
+/** Without these a network is not set up. */
 const DECISIVE: readonly NetworkConditionType[] = ['Accepted', 'IndicesAllocated', 'NadsReady'];
+/** Without these it is set up, and no pod starts with it all the same. The others inform. */
+const IN_USE: readonly NetworkConditionType[] = ['Served', 'DaemonsReady'];
 
 /** The status to write, or undefined when the stored one says the same. */
 export function planNetworkStatus(input: StatusInput): MultiNicNetworkStatus | undefined {
   const { previous } = input;
-  const failures = input.findings.filter(
-    ({ type, status }) => DECISIVE.includes(type) && status !== 'True',
-  );
-  const unserved = input.findings.filter(({ type }) => type === 'Served');
+  const lacking = (types: readonly NetworkConditionType[]): NetworkFinding[] =>
+    input.findings.filter(({ type, status }) => types.includes(type) && status !== 'True');
+  const failures = lacking(DECISIVE);
+  const hindrances = [...failures, ...lacking(IN_USE)];
   const conditions = mergeConditions(
     previous?.conditions ?? [],
-    [toReady([...failures, ...unserved]), ...input.findings],
+    [toReady(hindrances), ...input.findings],
     { nowText: input.nowText, generation: input.generation, own: NETWORK_CONDITIONS },
   );
   const areWaiting = failures.every(({ reason }) => isWaiting(reason));
@@ -84,9 +90,10 @@ export function planNetworkStatus(input: StatusInput): MultiNicNetworkStatus | u
     ...previous,
     computeResults: [...input.computeResults],
     discovery: input.discovery,
+    ...(input.daemons === undefined ? {} : { daemons: input.daemons }),
     configStatus: toConfigStatus(failures.length, areWaiting),
     routeStatus: input.routes.status,
-    message: toMessage([...failures, ...unserved], input.routes),
+    message: toMessage(hindrances, input.routes),
     observedGeneration: input.generation,
     ...(input.given === undefined ? {} : toIndices(input.given)),
     conditions,

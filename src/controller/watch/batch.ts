@@ -7,7 +7,8 @@ export interface Batch {
 }
 
 export function createBatch(o: {
-  readonly delayMs: number;
+  /** Asked for when the first key comes. */
+  readonly delayMs: () => number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly flush: (keys: readonly string[]) => void;
@@ -18,7 +19,7 @@ export function createBatch(o: {
       const isFirst = keys.size === 0;
       keys.add(key);
       if (!isFirst || o.signal.aborted) return;
-      o.clock.sleep(o.delayMs, o.signal).then(
+      o.clock.sleep(o.delayMs(), o.signal).then(
         () => {
           const due = [...keys];
           keys.clear();

@@ -107,6 +107,9 @@ export interface DaemonSetView extends Head {
   readonly generation: number;
   /** Which content we applied last; undefined when it is not ours. */
   readonly rendered: string | undefined;
+  /** Nodes that should have a daemon, and those where it is ready. */
+  readonly desired: number;
+  readonly ready: number;
 }
 
 export interface DaemonPodView {
@@ -273,10 +276,17 @@ const DaemonSetParts = v.looseObject({
     deletionTimestamp: v.optional(v.string()),
     annotations: v.optional(v.record(v.string(), v.string()), {}),
   }),
+  status: v.optional(
+    v.looseObject({
+      desiredNumberScheduled: v.optional(v.number(), 0),
+      numberReady: v.optional(v.number(), 0),
+    }),
+    { desiredNumberScheduled: 0, numberReady: 0 },
+  ),
 });
 
 export function toDaemonSetView(object: unknown): DaemonSetView {
-  const { metadata } = v.parse(DaemonSetParts, object);
+  const { metadata, status } = v.parse(DaemonSetParts, object);
   return {
     name: metadata.name,
     uid: metadata.uid,
@@ -285,6 +295,8 @@ export function toDaemonSetView(object: unknown): DaemonSetView {
     finalizers: [],
     generation: metadata.generation,
     rendered: metadata.annotations[RENDERED_ANNOTATION],
+    desired: status.desiredNumberScheduled,
+    ready: status.numberReady,
   };
 }
 

@@ -34,10 +34,17 @@ export interface WorldOptions {
   readonly clock?: Clock;
   /** Changes of hosts wait so long for others before networks are planned. */
   readonly hostBatchMs?: number;
+  /** Shortest time between two counts of daemons. */
+  readonly statusBatchMs?: number;
 }
 
 const HOST_BATCH_MS = 100;
 const STATUS_BATCH_MS = 2_000;
+/**
+ * Every daemon watches every network, so what a count costs grows with the number of daemons. With
+ * this much time for each of them, a rollout makes at most 200 events a second per network.
+ */
+const STATUS_BATCH_MS_PER_DAEMON = 5;
 
 export class World {
   readonly networks = new Overlay<NetworkView>(() => this.#all.networks);
@@ -58,6 +65,8 @@ export class World {
   #addressesVersion = 0;
   #hostNets: readonly string[] | undefined;
   readonly #generations = new Map<string, string>();
+  /** What of each DaemonSet is more than a count, by key. */
+  readonly #daemonSets = new Map<string, string>();
   /** Networks in which a host holds an index. */
   readonly #holding = new Set<string>();
 
@@ -68,13 +77,15 @@ export class World {
       for (const key of keys) options.enqueue(key);
     };
     const delayMs = options.hostBatchMs ?? HOST_BATCH_MS;
-    this.#soon = createBatch({ delayMs, clock, signal, flush });
-    this.#later = createBatch({ delayMs: STATUS_BATCH_MS, clock, signal, flush });
+    this.#soon = createBatch({ delayMs: () => delayMs, clock, signal, flush });
+    this.#later = createBatch({ delayMs: () => this.#countDelayMs(), clock, signal, flush });
     this.#all = this.#watchAll();
-    this.#all.nads.synced.then(
-      () => this.#enqueueNetworks(),
-      () => undefined, // rejected only when everything ends
-    );
+    for (const { synced } of [this.#all.nads, this.#all.daemonPods]) {
+      synced.then(
+        () => this.#enqueueNetworks(),
+        () => undefined, // rejected only when everything ends
+      );
+    }
   }
 
   /** Resolves when all that indices depend on is known: the restore barrier (design D5). */
@@ -169,8 +180,9 @@ export class World {
     return this.#all.daemonSets.get(`${this.#options.namespace}/${name}`) ?? null;
   }
 
-  /** Nodes on which a daemon's pod is ready. */
-  daemonNodes(): ReadonlySet<string> {
+  /** Nodes on which a daemon's pod is ready; undefined until the pods were listed. */
+  daemonNodes(): ReadonlySet<string> | undefined {
+    if (!this.#all.daemonPods.isSynced) return undefined;
     const ready = [...this.#all.daemonPods.values()].filter(({ isReady }) => isReady);
     return new Set(ready.map(({ nodeName }) => nodeName));
   }
@@ -310,6 +322,23 @@ export class World {
     else if (this.#holding.delete(network)) this.#enqueueNetworks();
   }
 
+  #countDelayMs(): number {
+    const { statusBatchMs = STATUS_BATCH_MS } = this.#options;
+    return Math.max(statusBatchMs, this.#all.daemonPods.size * STATUS_BATCH_MS_PER_DAEMON);
+  }
+
+  /** Somebody else's change is put right at once; how many daemons are ready is only counted. */
+  #daemonSetChanged(key: string): void {
+    const name = key.slice(key.indexOf('/') + 1);
+    const view = this.#all.daemonSets.get(key);
+    const state = view && `${view.uid} ${view.generation} ${view.rendered} ${view.isDeleting}`;
+    const isCount = state !== undefined && state === this.#daemonSets.get(key);
+    if (state === undefined) this.#daemonSets.delete(key);
+    else this.#daemonSets.set(key, state);
+    if (isCount) this.#later.add(formatWorkKey('config', name));
+    else this.#enqueue('config', name);
+  }
+
   #configChanged(name: string): void {
     this.#enqueue('config', name);
     this.#enqueueNetworks();
@@ -327,7 +356,7 @@ export class World {
       cidrs: (key) => this.#cidrChanged(key),
       pools: (key) => this.#poolChanged(key),
       configs: (key) => this.#configChanged(key),
-      daemonSets: (key) => this.#enqueue('config', nameOf(key)),
+      daemonSets: (key) => this.#daemonSetChanged(key),
       daemonPods: () => this.#enqueueNetworks(this.#later),
       nads: (key) => this.#enqueue('network', nameOf(key)),
     });

@@ -87,8 +87,12 @@ export const DaemonConfigSpec = v.looseObject({
 });
 export type DaemonConfigSpec = v.InferOutput<typeof DaemonConfigSpec>;
 
-/** Status of a Config. */
-export const DaemonConfigStatus = v.looseObject({ conditions: v.optional(Conditions) });
+/** Status of a Config. The numbers are those of its DaemonSet. */
+export const DaemonConfigStatus = v.looseObject({
+  desired: v.optional(integer(0, 2 ** 31 - 1, 'Nodes that should have a daemon.')),
+  ready: v.optional(integer(0, 2 ** 31 - 1, 'Nodes with a ready daemon.')),
+  conditions: v.optional(Conditions),
+});
 export type DaemonConfigStatus = v.InferOutput<typeof DaemonConfigStatus>;
 
 /** Kind Config, cluster-scoped. */

@@ -160,6 +160,9 @@ export const MultiNicNetworkStatus = v.looseObject({
       admission({ description: 'How many hosts were found.' }),
     ),
   ),
+  daemons: v.optional(
+    text(32, 'Hosts with NICs of this network that have a ready daemon, of all such hosts: 2/3.'),
+  ),
   configStatus: v.optional(
     text(32, 'Whether the network is set up.', {
       enum: ['', 'WaitForConfig', 'Success', 'Failed'],
