@@ -2,7 +2,7 @@
 // compiled daemon and controller on a host made of network namespaces. Run by
 // test/real/cnitool.real.ts in namespaces of its own, which take everything with them.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import * as lab from '../../scripts/demo/lab.ts';
 import * as stack from '../../scripts/demo/stack.ts';
 import { SUPPORTED_VERSIONS } from '../../src/shared/model/cni/version.ts';
@@ -216,6 +216,21 @@ describe('cnitool gets an honest answer:', () => {
     expect(own.exitCode).not.toBe(0);
     expect(own.stderr).toContain('should not be the same');
     expect(await heldAddresses()).toBe(0);
+  });
+
+  test('a name that no network can have: ADD is refused, and the pod can end', async () => {
+    const pod = await newPod();
+    const network = 'x'.repeat(254);
+    const file = `${CONFIG_FOLDER}/long-name.conflist`;
+    const plugins = [{ ...JSON.parse(config), name: undefined, cniVersion: undefined }];
+    writeFileSync(file, JSON.stringify({ cniVersion: '1.1.0', name: network, plugins }));
+    const refused = await cnitool('add', pod.netns, { network });
+    expect(refused.exitCode).not.toBe(0);
+    expect(refused.stderr).toContain('config.name: Invalid length');
+    const spool = '/run/long-name/spool';
+    expect(await cnitool('del', pod.netns, { network, spool })).toMatchObject({ exitCode: 0 });
+    expect(readdirSync(spool)).toHaveLength(1);
+    rmSync(file);
   });
 });
 

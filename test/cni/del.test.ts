@@ -123,6 +123,7 @@ describe('DEL that a daemon does not finish', () => {
   const laters: [string, () => Response | Promise<Response>][] = [
     ['is not ready yet', () => problem('not-ready')],
     ['ran out of time itself', () => problem('timeout')],
+    ['cannot read the request', () => problem('decode-failed')],
     ['answers nonsense', () => new Response('<html>')],
     ['answers something else', () => Response.json([])],
     ['never answers', () => new Promise(() => undefined)],

@@ -16,12 +16,15 @@ export async function del(call: CniCall, ports: CniPorts): Promise<CniOutcome> {
   if (answer.outcome === 'done') return SILENT;
   const { error } = answer;
   // A daemon that refuses for good must be heard; one that is not ready yet is as good as away.
-  const later = answer.outcome !== 'refused' || isDomainError(error, 'not-ready', 'timeout');
+  // What it cannot even read (the name of the network may be too long) it never attached; it puts
+  // the file aside and says so, and the pod can end.
+  const isHeard = answer.outcome === 'refused';
+  const later = !isHeard || isDomainError(error, 'not-ready', 'timeout', 'decode-failed');
   if (!later) throw error;
   try {
     const file = await ports.spool.record(request);
     const { requestId } = request;
-    ports.log.info('daemon away, DEL left in the spool', { requestId, file, error });
+    ports.log.info('DEL left in the spool', { requestId, file, error });
     return SILENT;
   } catch (spoolError) {
     throw neither(error, spoolError);
