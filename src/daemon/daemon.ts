@@ -108,7 +108,7 @@ export class Daemon {
       bootId: options.bootId,
       firstId: 1 + Math.max(0, Math.floor((clock.now() - FIRST_ID_EPOCH_MS) / 1_000)),
     });
-    const daemon = new Daemon(options, journal);
+    const daemon = Daemon.#create(options, journal);
     try {
       await daemon.#listen();
     } catch (error) {
@@ -117,6 +117,16 @@ export class Daemon {
     }
     daemon.#ended.push(daemon.#becomeReady());
     return daemon;
+  }
+
+  /** Rows that are found damaged here are refused as those found while opening. */
+  static #create(options: DaemonOptions, journal: Journal): Daemon {
+    try {
+      return new Daemon(options, journal);
+    } catch (error) {
+      journal[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Resolves when ADD can be served; rejects if the daemon is stopped before. */

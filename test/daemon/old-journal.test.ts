@@ -1,5 +1,5 @@
-// A journal that is whole but older than it should be: an old copy was put back, or its log was cut
-// off. What the published pools list beyond it is held, so that no address of a pod is given again.
+// A journal that is whole but older than it should be: an old copy was put back. What the published
+// pools list beyond it is held, so that no address of a pod is given again.
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';

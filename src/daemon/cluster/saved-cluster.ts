@@ -2,25 +2,23 @@
 // networks, device classes and indices of this node, written when they change.
 import * as v from 'valibot';
 import type { Journal } from '../journal/journal.ts';
-import type { PlanKind } from '../journal/rows.ts';
+import type { PlanKind } from '../journal/plan-rows.ts';
 import type { DeviceIds } from '../select/select-nics.ts';
 import type { ClusterView, SavedCluster } from './cluster-view.ts';
 import { fromSavedNetwork, SavedHost, SavedNetwork } from './records.ts';
 
 const SavedClass = v.array(v.object({ vendor: v.string(), products: v.array(v.string()) }));
 
-/** Reads what `saveCluster` wrote. Throws a ValiError for rows of another shape. */
+/** Reads what `ClusterSaver` wrote. DomainError 'journal-corrupt' for rows of another shape. */
 export function loadSavedCluster(journal: Journal, node: string): SavedCluster {
-  const host = journal.plans('host').get(node);
-  const saved = host === undefined ? undefined : v.parse(SavedHost, host);
+  const saved = journal.parsePlans('host', (body) => v.parse(SavedHost, body)).get(node);
+  const networks = journal.parsePlans('network', (body) =>
+    fromSavedNetwork(v.parse(SavedNetwork, body)),
+  );
   return {
-    networks: [...journal.plans('network').values()].map((body) =>
-      fromSavedNetwork(v.parse(SavedNetwork, body)),
-    ),
+    networks: [...networks.values()],
     self: saved === undefined ? undefined : { hostName: node, ...saved },
-    classes: new Map<string, DeviceIds>(
-      [...journal.plans('class')].map(([name, body]) => [name, v.parse(SavedClass, body)]),
-    ),
+    classes: journal.parsePlans('class', (body): DeviceIds => v.parse(SavedClass, body)),
   };
 }
 

@@ -44,7 +44,7 @@ export interface PoolKeeperPorts extends Pick<AttachPorts, 'journal' | 'clock' |
 export class PoolKeeper {
   readonly #ports: PoolKeeperPorts;
   /** Pools whose objects were looked at, as the journal has them. */
-  readonly #complete = new Map<string, PoolPlan>();
+  readonly #complete: Map<string, PoolPlan>;
   /** Those of them whose objects this process has compared with the journal. */
   readonly #compared = new Set<string>();
   #plans = new Map<string, NetworkPools>();
@@ -52,9 +52,7 @@ export class PoolKeeper {
 
   constructor(ports: PoolKeeperPorts) {
     this.#ports = ports;
-    for (const [name, body] of ports.journal.plans('pool')) {
-      this.#complete.set(name, parseStoredPool(body));
-    }
+    this.#complete = ports.journal.parsePlans('pool', parseStoredPool);
     ports.pools.load([...this.#complete.values()]);
   }
 

@@ -91,6 +91,17 @@ export interface QuarantinedAddress {
   readonly untilMs: number;
 }
 
+/** One line of a published pool. */
+export interface PoolAllocation {
+  readonly index: number;
+  readonly address: string;
+  readonly podName: string;
+  readonly podNamespace: string;
+  readonly podUid: string;
+  readonly containerId: string;
+  readonly ifName: string;
+}
+
 /** All addresses of an attachment, NIC by NIC. */
 export function addressesOf(attachment: { readonly nics: readonly AttachedNic[] }): HeldAddress[] {
   return attachment.nics.flatMap((nic) => nic.addresses);

@@ -2,6 +2,7 @@
 // there is room.
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
+import { uncounted } from './commit-count.ts';
 import { GroupCommit } from './group-commit.ts';
 import { LogSync } from './log-sync.ts';
 
@@ -12,7 +13,7 @@ function fullable(): { db: Database; commits: GroupCommit } {
   const db = new Database(':memory:', { strict: true });
   db.run('CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)');
   db.run('PRAGMA max_page_count = 4');
-  return { db, commits: new GroupCommit(db, log()) };
+  return { db, commits: new GroupCommit(db, { log: log(), counter: uncounted }) };
 }
 
 const row = (id: number, sizeBytes: number) => (db: Database) => {
@@ -43,7 +44,7 @@ test('writes work again when there is room again', async () => {
 test('more writes than fit into one commit are all done', async () => {
   const db = new Database(':memory:', { strict: true });
   db.run('CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT)');
-  const commits = new GroupCommit(db, log());
+  const commits = new GroupCommit(db, { log: log(), counter: uncounted });
   await Promise.all(Array.from({ length: 1000 }, (_, id) => commits.submit(row(id, 1))));
   expect(count(db)).toEqual({ n: 1000 });
   expect(commits.counts).toEqual({ commits: 4, writes: 1000, failures: 0 });

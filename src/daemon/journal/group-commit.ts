@@ -1,6 +1,7 @@
 // Groups the writes of concurrent requests into one transaction, because a commit costs more than
 // the writes inside it. Knows nothing of what is written, nor when it is on the disk.
 import type { Database, Statement } from 'bun:sqlite';
+import type { CommitCounter } from './commit-count.ts';
 import type { LogSync, SyncPoint } from './log-sync.ts';
 
 /** A change to the journal; runs inside a transaction and may throw to take only itself back. */
@@ -39,15 +40,20 @@ export class GroupCommit {
   readonly counts: CommitCounts = { commits: 0, writes: 0, failures: 0 };
   readonly #db: Database;
   readonly #log: Pick<LogSync, 'start' | 'failure'>;
+  readonly #counter: CommitCounter;
   readonly #begin: Statement;
   readonly #commit: Statement;
   #waiting: Job[] = [];
   #isScheduled = false;
 
   /** `log` is brought to the disk after each commit that has to get there. */
-  constructor(db: Database, log: Pick<LogSync, 'start' | 'failure'>) {
+  constructor(
+    db: Database,
+    o: { log: Pick<LogSync, 'start' | 'failure'>; counter: CommitCounter },
+  ) {
     this.#db = db;
-    this.#log = log;
+    this.#log = o.log;
+    this.#counter = o.counter;
     this.#begin = db.query('BEGIN IMMEDIATE');
     this.#commit = db.query('COMMIT');
   }
@@ -106,6 +112,7 @@ export class GroupCommit {
       isInside = true;
       for (const job of jobs) job.write(this.#db);
       isInside = false;
+      this.#counter.count();
       this.#commit.run();
     } catch (cause) {
       this.counts.failures += 1;
@@ -113,6 +120,7 @@ export class GroupCommit {
       const stuck = this.#rollBack();
       return stuck === undefined ? { cause, isShared } : { cause: stuck, isShared: true };
     }
+    this.#counter.committed();
     this.counts.commits += 1;
     this.counts.writes += jobs.length;
     const point = jobs.some((job) => job.isSynced) ? this.#log.start() : 0;

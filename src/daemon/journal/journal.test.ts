@@ -1,4 +1,5 @@
 // The journal keeps what it was told, over restarts, and refuses files that it cannot trust.
+import { Database } from 'bun:sqlite';
 import { afterEach, describe, expect, test } from 'bun:test';
 import {
   existsSync,
@@ -309,27 +310,47 @@ describe('opening', () => {
     expect(journal.list().length).toBeLessThan(6);
   });
 
-  test('a log whose last commit is torn opens with the commits before it', async () => {
-    const directory = folder();
-    await writeAndDie(directory, 6);
-    const wal = join(directory, 'journal.db-wal');
-    truncateSync(wal, statSync(wal).size - 100);
-    using journal = open(directory);
-    expect(journal.list()).toHaveLength(5);
-  });
-
-  test('rows that contradict each other are refused', async () => {
+  const rows: [string, string, string][] = [
+    ['an address that is gone', 'another number of addresses', 'DELETE FROM addresses'],
+    [
+      'a body of another shape',
+      'row 1 has a body of another shape',
+      `UPDATE attachments SET body = '{"x":1}'`,
+    ],
+    ['a body that is cut', 'body is not JSON', `UPDATE attachments SET body = '{'`],
+    ['a plan that is cut', 'a plan is not JSON', `UPDATE plans SET body = '{'`],
+    ['no last id', 'attachment id that was given is missing', 'DELETE FROM sqlite_sequence'],
+    [
+      'a last id that is no number',
+      'attachment id that was given is missing',
+      `UPDATE sqlite_sequence SET seq = 'x'`,
+    ],
+    ['an id above the last', 'higher than any id given', 'UPDATE sqlite_sequence SET seq = 0'],
+    [
+      'an unknown state',
+      'its end or its commits',
+      `UPDATE meta SET value = 'opem' WHERE key = 'state'`,
+    ],
+    [
+      'a count that is no number',
+      'its end or its commits',
+      `UPDATE meta SET value = '1x' WHERE key = 'commits'`,
+    ],
+  ];
+  test.each(rows)('rows with %s are refused', async (_title, reason, statement) => {
     const directory = folder();
     const path = await (async () => {
       using journal = open(directory);
       await journal.insert(attachment(journal));
+      await journal.putPlan({ kind: 'network', name: 'net', body: {} });
       return journal.path;
     })();
-    const { Database } = await import('bun:sqlite');
     const db = new Database(path);
-    db.run('DELETE FROM addresses');
+    db.run(statement);
     db.close(true);
-    expect(refusal(() => open(directory))).toContain('another number of addresses');
+    const message = refusal(() => open(directory));
+    expect(message).toContain(reason);
+    expect(message).toContain(`move ${path}`);
   });
 
   test('a draft left by a crash while the file was made is no journal', () => {

@@ -6,19 +6,16 @@ import type {
   AttachmentBody,
   AttachmentKey,
   AttachmentState,
+  PoolAllocation,
   QuarantinedAddress,
 } from './attachment.ts';
+import { type CommitCount, uncounted } from './commit-count.ts';
+import { corrupt } from './corrupt.ts';
 import { type CommitCounts, GroupCommit, type JournalWrite } from './group-commit.ts';
 import { type LogFile, LogSync, openLogFile, type SyncPoint } from './log-sync.ts';
-import { openDatabase } from './open.ts';
-import {
-  insertAttachment,
-  type PlanKind,
-  putPlan,
-  type Row,
-  toAttachment,
-  toBody,
-} from './rows.ts';
+import { closeDatabase, openDatabase } from './open.ts';
+import { type PlanKind, putPlan, readPlans, replacePlans } from './plan-rows.ts';
+import { insertAttachment, type Row, toAttachment, toBody } from './rows.ts';
 import { createTables } from './schema.ts';
 
 /** An address that a pool must not give: held by an attachment. */
@@ -27,17 +24,6 @@ export interface HeldIndex {
   readonly pool: string;
   readonly index: number;
   readonly address: string;
-}
-
-/** One line of a published pool. */
-export interface PoolAllocation {
-  readonly index: number;
-  readonly address: string;
-  readonly podName: string;
-  readonly podNamespace: string;
-  readonly podUid: string;
-  readonly containerId: string;
-  readonly ifName: string;
 }
 
 /** What tells whether an attachment is still alive. */
@@ -62,18 +48,27 @@ export class Journal implements Disposable {
   readonly path: string;
   readonly #db: Database;
   readonly #log: LogSync;
+  readonly #count: CommitCount | undefined;
   readonly #commits: GroupCommit;
   readonly #stateOf: Statement<{ state: AttachmentState }, [string, string, string]>;
   #lastId: number;
+  #isDisposed = false;
   #onInsert: (attachment: Attachment) => void = () => undefined;
   #isAlone: () => boolean = () => false;
 
-  private constructor(o: { db: Database; path: string; isNew: boolean; log: LogSync }) {
+  private constructor(o: {
+    db: Database;
+    path: string;
+    isNew: boolean;
+    log: LogSync;
+    count?: CommitCount;
+  }) {
     this.#db = o.db;
     this.path = o.path;
     this.isNew = o.isNew;
     this.#log = o.log;
-    this.#commits = new GroupCommit(o.db, o.log);
+    this.#commits = new GroupCommit(o.db, { log: o.log, counter: o.count ?? uncounted });
+    this.#count = o.count;
     this.#stateOf = o.db.query(
       'SELECT state FROM attachments WHERE network = ? AND container_id = ? AND if_name = ?',
     );
@@ -101,10 +96,13 @@ export class Journal implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
     this.#commits.flush();
     this.#log[Symbol.dispose]();
     // Closing would fold a log into the file of which the kernel may have lost pages.
-    if (this.#log.failure === undefined) this.#db.close();
+    if (this.#log.failure === undefined) closeDatabase(this.#db, this.#count);
+    this.#count?.[Symbol.dispose]();
   }
 
   get counts(): Readonly<CommitCounts & { syncs: number }> {
@@ -321,21 +319,28 @@ export class Journal implements Disposable {
 
   /** The plans of one kind, by name: JSON values for the caller to check. */
   plans(kind: PlanKind): Map<string, unknown> {
-    const rows = this.#db
-      .query<{ name: string; body: string }, [string]>(
-        'SELECT name, body FROM plans WHERE kind = ? ORDER BY name',
-      )
-      .all(kind);
-    return new Map(rows.map((row) => [row.name, JSON.parse(row.body)]));
+    return readPlans(this.#db, kind);
+  }
+
+  /**
+   * The plans of one kind as `parse` reads them. DomainError 'journal-corrupt' if it throws: what
+   * is wrong in one row may be wrong in others, of which nothing can tell.
+   */
+  parsePlans<T>(kind: PlanKind, parse: (body: unknown) => T): Map<string, T> {
+    const parsed = new Map<string, T>();
+    for (const [name, body] of this.plans(kind)) {
+      try {
+        parsed.set(name, parse(body));
+      } catch (cause) {
+        throw corrupt(this.path, `its plan of ${kind} ${name} has another shape`, cause);
+      }
+    }
+    return parsed;
   }
 
   /** Replaces all plans of one kind. */
   replacePlans(kind: PlanKind, plans: ReadonlyMap<string, unknown>): Promise<void> {
-    return this.#write((db) => {
-      db.query('DELETE FROM plans WHERE kind = ?').run(kind);
-      const put = db.query('INSERT INTO plans (kind, name, body) VALUES (?, ?, ?)');
-      for (const [name, body] of plans) put.run(kind, name, JSON.stringify(body));
-    });
+    return this.#write((db) => replacePlans(db, kind, plans));
   }
 
   /** Writes one plan. */

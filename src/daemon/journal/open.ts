@@ -1,6 +1,6 @@
 // Opens the journal file, creating it only where none ever was. A file that cannot be trusted is
 // refused with the steps that recover from it: it is never replaced by an empty one in silence.
-import { Database } from 'bun:sqlite';
+import { constants, Database } from 'bun:sqlite';
 import {
   chmodSync,
   closeSync,
@@ -13,10 +13,13 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { DomainError } from '../../shared/model/errors.ts';
+import { BootRecordFile, isOtherBoot, readBootRecord } from './boot-record.ts';
+import { CommitCount, findLoss } from './commit-count.ts';
+import { corrupt } from './corrupt.ts';
+import { findOddBody } from './rows.ts';
 import { createTables, findDamage } from './schema.ts';
 import { findWalDamage } from './wal-check.ts';
 
@@ -33,6 +36,7 @@ export interface OpenedDatabase {
   readonly path: string;
   /** There was no journal before: addresses may be in use that only the API server knows. */
   readonly isNew: boolean;
+  readonly count: CommitCount;
 }
 
 /**
@@ -54,8 +58,8 @@ export function openDatabase(o: {
     mkdirSync(o.directory, { recursive: true, mode: 0o700 });
     const isNew = !existsSync(path);
     if (isNew) createFile(path, o);
-    checkFiles(path, isSameBoot(o));
-    return { db: openChecked(path, o), path, isNew };
+    checkFiles(path, !isOtherBoot(readBootRecord(o.directory), o.bootId));
+    return { ...openChecked(path, o), path, isNew };
   } catch (error) {
     throw toDomainError(error, path);
   }
@@ -105,14 +109,6 @@ function checkFiles(path: string, isWhole: boolean): void {
   if (damage !== undefined) throw corrupt(path, damage);
 }
 
-/** Whether the kernel is the one that ran at the last opening; remembers the present one. */
-function isSameBoot(o: { directory: string; bootId: string }): boolean {
-  const path = join(o.directory, 'boot-id');
-  const last = existsSync(path) ? readFileSync(path, 'utf8') : o.bootId;
-  if (last !== o.bootId || !existsSync(path)) writeFileSync(path, o.bootId, { mode: 0o600 });
-  return last === o.bootId;
-}
-
 function readHead(path: string, sizeBytes: number): string {
   const file = openSync(path, 'r');
   try {
@@ -123,7 +119,10 @@ function readHead(path: string, sizeBytes: number): string {
   }
 }
 
-function openChecked(path: string, o: { node: string; waitMs?: number }): Database {
+function openChecked(
+  path: string,
+  o: { directory: string; node: string; bootId: string; waitMs?: number },
+): { db: Database; count: CommitCount } {
   const db = new Database(path, { readwrite: true, create: false, strict: true });
   try {
     db.run(`PRAGMA busy_timeout = ${o.waitMs ?? PREDECESSOR_WAIT_MS}`);
@@ -137,26 +136,34 @@ function openChecked(path: string, o: { node: string; waitMs?: number }): Databa
     db.run(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     db.run('BEGIN IMMEDIATE');
     db.run('COMMIT');
-    const damage = findDamage(db, o);
+    // Read again: a predecessor may have written it until its lock was free.
+    const record = readBootRecord(o.directory);
+    const damage =
+      findDamage(db, o) ?? findLoss(db, { record, bootId: o.bootId }) ?? findOddBody(db);
     if (damage !== undefined) throw corrupt(path, damage);
-    return db;
+    const count = new CommitCount(db, (commits) => new BootRecordFile({ ...o, commits }));
+    return { db, count };
   } catch (error) {
-    db.close();
+    closeKeepingLog(db);
     throw error;
   }
 }
 
-/** The refusal names the file, the reason and the steps that work. */
-export function corrupt(path: string, reason: string, cause?: unknown): DomainError {
-  return new DomainError(
-    'journal-corrupt',
-    `the journal ${path} cannot be trusted: ${reason}. ` +
-      `To recover, move ${path}, ${path}-wal and ${path}-shm to another folder (keep them for ` +
-      'analysis) and start the daemon again: before it becomes ready it takes over all ' +
-      "allocations that this node's IPPool objects record; soon after, it releases those whose " +
-      'pods are gone',
-    { cause, details: { file: path, reason } },
-  );
+/** Ends the use of a database: its log is folded into the file and removed. */
+export function closeDatabase(db: Database, count: CommitCount | undefined): void {
+  try {
+    count?.end();
+  } catch {
+    closeKeepingLog(db); // no room: the next process finds it as after a kill
+    return;
+  }
+  db.close();
+}
+
+/** Closes a database without removing its log: it is needed at the next opening, or to look at. */
+function closeKeepingLog(db: Database): void {
+  db.fileControl(constants.SQLITE_FCNTL_PERSIST_WAL, 1);
+  db.close();
 }
 
 function toDomainError(error: unknown, path: string): DomainError {

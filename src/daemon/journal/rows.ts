@@ -1,4 +1,4 @@
-// The rows of the journal's tables: how an attachment is written and read, and a plan.
+// The rows of attachments and their addresses: how they are written and read.
 import type { Database } from 'bun:sqlite';
 import * as v from 'valibot';
 import { DomainError } from '../../shared/model/errors.ts';
@@ -8,10 +8,7 @@ import {
   type AttachmentState,
   addressesOf,
 } from './attachment.ts';
-import { corrupt } from './open.ts';
-
-/** What is saved for starts without an API server, and which pools are known to be complete. */
-export type PlanKind = 'network' | 'host' | 'class' | 'pool';
+import { corrupt } from './corrupt.ts';
 
 /** One row of the table of attachments. */
 export interface Row {
@@ -71,17 +68,18 @@ export function toAttachment(row: Row, path: string): Attachment {
   };
 }
 
+/** Names an attachment whose body has another shape, if there is one. */
+export function findOddBody(db: Database): string | undefined {
+  const rows = db.query<{ id: number; body: string }, []>('SELECT id, body FROM attachments');
+  for (const { id, body } of rows.iterate()) {
+    if (!v.is(AttachmentBody, JSON.parse(body))) return `row ${id} has a body of another shape`;
+  }
+  return undefined;
+}
+
 /** The part of an attachment that is stored as JSON. */
 export function toBody(body: AttachmentBody): string {
   return JSON.stringify({ nics: body.nics, sharedRoutes: body.sharedRoutes, why: body.why });
-}
-
-/** Writes a plan. */
-export function putPlan(db: Database, o: { kind: PlanKind; name: string; body: unknown }): void {
-  db.query(
-    `INSERT INTO plans (kind, name, body) VALUES (?, ?, ?)
-     ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body`,
-  ).run(o.kind, o.name, JSON.stringify(o.body));
 }
 
 /** Writes a row and its addresses. DomainError 'conflict' if one of them is held. */

@@ -6,7 +6,7 @@
 //   plans  last known networks and own indices, (network, address) is the primary key, so the
 //          for starts without an API server;     file itself cannot hold an address twice
 //          pools whose rows are complete
-//   meta   node name
+//   meta   node name; whether the file was closed, and commits: see commit-count.ts
 //
 // request_digest is always ''.
 import { Database } from 'bun:sqlite';
@@ -112,6 +112,22 @@ const INVARIANTS: readonly { readonly broken: string; readonly query: string }[]
   {
     broken: 'an attachment body is not JSON',
     query: 'SELECT id FROM attachments WHERE NOT json_valid(body) LIMIT 1',
+  },
+  {
+    broken: 'a plan is not JSON',
+    query: 'SELECT name FROM plans WHERE NOT json_valid(body) LIMIT 1',
+  },
+  {
+    broken: 'what it says of its end or its commits is neither',
+    query: `SELECT key FROM meta WHERE
+      (key = 'state' AND value NOT IN ('open', 'closed')) OR
+      (key = 'commits' AND (value = '' OR value GLOB '*[^0-9]*')) LIMIT 1`,
+  },
+  {
+    // A comparison with a row that is not there is true of no id.
+    broken: 'the last attachment id that was given is missing',
+    query: `SELECT 1 WHERE (SELECT count(*) FROM sqlite_sequence
+      WHERE name = 'attachments' AND typeof(seq) = 'integer') <> 1`,
   },
   {
     broken: 'an attachment id is higher than any id given',

@@ -13,7 +13,7 @@ const MAGIC = 0x37_7f_06_82; // its lowest bit says that checksums are read as b
 /** Says what is wrong with a log, or nothing if it is whole or only its last commit is torn. */
 export function findWalDamage(bytes: Uint8Array): string | undefined {
   if (bytes.length < HEADER_BYTES || bytes.subarray(0, HEADER_BYTES).every((byte) => byte === 0)) {
-    return undefined; // nothing was committed through a log without a header
+    return undefined; // of a log that was lost, the count of commits tells
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const magic = view.getUint32(0);
