@@ -84,7 +84,7 @@ export async function runControllerBench(): Promise<BenchRow[]> {
       'ms',
       measure(() => plan(core, empty), o),
       {
-        note: `ledger ${(ledgerBytes / 1024).toFixed(1)} KiB; the original's division alone took 3,800 ms elsewhere`,
+        note: `ledger ${(ledgerBytes / 1024).toFixed(1)} KiB; the division alone: section Core`,
       },
     ),
     timeRow(

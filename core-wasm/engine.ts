@@ -8,13 +8,12 @@ export const CODE = {
   hostBits: -1,
   prefix: -2,
   index: -3,
-  unsorted: -4,
-  noRoom: -5,
-  none: -6,
-  state: -7,
-  unusable: -8,
-  otherPool: -9,
-  corrupt: -10,
+  noRoom: -4,
+  none: -5,
+  state: -6,
+  unusable: -7,
+  otherPool: -8,
+  corrupt: -9,
 } as const;
 
 /** The states of an index, as `poolState` answers them. */
@@ -22,18 +21,12 @@ export const STATE = { unusable: 0, free: 1, occupied: 2, quarantined: 3 } as co
 
 /** The exports of assembly/index.ts. u32 arguments and results pass as number, u64 as bigint. */
 export interface CoreExports {
-  excludesBase(): number;
-  excludesMax(): number;
-  indicesBase(): number;
-  indicesMax(): number;
   outputBase(): number;
   outputBytes(): number;
   arenaBytes(): number;
   arenaFreeBytes(): number;
   subnet4(base: number, prefix: number, index: number, bits: number): number;
   subnet6(high: bigint, low: bigint, prefix: number, index: number, bits: number): number;
-  divideMany4(base: number, prefix: number, bits: number, count: number): number;
-  divideMany6(high: bigint, low: bigint, prefix: number, bits: number, count: number): number;
   covers4(baseA: number, prefixA: number, baseB: number, prefixB: number): number;
   covers6(
     highA: bigint,
@@ -42,25 +35,6 @@ export interface CoreExports {
     highB: bigint,
     lowB: bigint,
     prefixB: number,
-  ): number;
-  nextIndices4(
-    base: number,
-    prefix: number,
-    bits: number,
-    usedCount: number,
-    excludeCount: number,
-    afterHighest: number,
-    want: number,
-  ): number;
-  nextIndices6(
-    high: bigint,
-    low: bigint,
-    prefix: number,
-    bits: number,
-    usedCount: number,
-    excludeCount: number,
-    afterHighest: number,
-    want: number,
   ): number;
   poolCreate4(prefix: number): number;
   poolCreate6(prefix: number): number;
@@ -112,13 +86,7 @@ type Exported = (...args: (number | bigint)[]) => number;
 export class Engine {
   /** The exports; each of them throws a CoreTrapError once the instance is poisoned. */
   readonly call: CoreExports;
-  /** Excludes as records of high, low and prefix. */
-  readonly excludes: BigUint64Array;
-  /** The list of indices that a call works on. */
-  readonly indices: Uint32Array;
-  /** What a call found, as u32. */
-  readonly output32: Uint32Array;
-  /** What a call found, as u64: the same bytes. */
+  /** What a call found, as u64. */
   readonly output64: BigUint64Array;
   /** What a call found, as bytes: the same bytes. */
   readonly output8: Uint8Array;
@@ -135,19 +103,12 @@ export class Engine {
     for (const [name, value] of Object.entries(instance.exports)) {
       if (typeof value === 'function') guarded[name] = this.#guard(value as unknown as Exported);
     }
-    if (guarded.poolLoad === undefined || guarded.nextIndices6 === undefined) {
+    if (guarded.poolLoad === undefined || guarded.subnet6 === undefined) {
       throw new TypeError('the module is not the core');
     }
     this.call = guarded as unknown as CoreExports;
     const { buffer } = memory; // never detaches: initial and maximum size are equal
-    this.excludes = new BigUint64Array(
-      buffer,
-      this.call.excludesBase(),
-      3 * this.call.excludesMax(),
-    );
-    this.indices = new Uint32Array(buffer, this.call.indicesBase(), this.call.indicesMax());
     const [at, bytes] = [this.call.outputBase(), this.call.outputBytes()];
-    this.output32 = new Uint32Array(buffer, at, bytes / 4);
     this.output64 = new BigUint64Array(buffer, at, bytes / 8);
     this.output8 = new Uint8Array(buffer, at, bytes);
   }
@@ -171,7 +132,7 @@ export class Engine {
 }
 
 /**
- * Compiles the embedded module and starts one instance of it. At once: 9 KiB take 0.5 ms, and to be
+ * Compiles the embedded module and starts one instance of it. At once: 7 KiB take 0.5 ms, and to be
  * told by another thread costs a turn of the event loop on top.
  */
 export async function loadEngine(): Promise<Engine> {

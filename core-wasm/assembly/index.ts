@@ -4,8 +4,8 @@
 import './abort.ts';
 import { IPV4_SHIFT, covers } from './address.ts';
 import { arenaBytes, arenaFreeBytes } from './arena.ts';
-import { divideMany as divide, nextIndices as next, subnet as block } from './division.ts';
-import { EXCLUDES, EXCLUDES_MAX, INDICES, INDICES_MAX, OUTPUT, OUTPUT_BYTES } from './layout.ts';
+import { subnet as block } from './division.ts';
+import { OUTPUT, OUTPUT_BYTES } from './layout.ts';
 import {
   poolCreate,
   poolCursor,
@@ -47,26 +47,6 @@ export {
   poolUsable,
 };
 
-/** Where the host writes excludes, as records of three u64: high, low, prefix. */
-export function excludesBase(): usize {
-  return EXCLUDES;
-}
-
-/** Most excludes in one call. */
-export function excludesMax(): u32 {
-  return EXCLUDES_MAX;
-}
-
-/** Where the host writes lists of indices, u32 each. */
-export function indicesBase(): usize {
-  return INDICES;
-}
-
-/** Most indices in one call. */
-export function indicesMax(): u32 {
-  return INDICES_MAX;
-}
-
 /** Where the host reads what a call found. */
 export function outputBase(): usize {
   return OUTPUT;
@@ -90,19 +70,6 @@ export function subnet6(high: u64, low: u64, prefix: u32, index: u32, bits: u32)
   return block(high, low, prefix, index, bits);
 }
 
-/**
- * Writes the blocks of the first `count` listed indices to the output, one u64 each. Codes of
- * `subnet4`.
- */
-export function divideMany4(base: u32, prefix: u32, bits: u32, count: u32): i32 {
-  return divide(0, base, prefix + IPV4_SHIFT, bits, count, true);
-}
-
-/** `divideMany4` for IPv6: two u64 each, high then low. */
-export function divideMany6(high: u64, low: u64, prefix: u32, bits: u32, count: u32): i32 {
-  return divide(high, low, prefix, bits, count, false);
-}
-
 /** 1 if block A holds the whole of block B; host bits do not count. */
 export function covers4(baseA: u32, prefixA: u32, baseB: u32, prefixB: u32): i32 {
   return i32(covers(0, baseA, prefixA + IPV4_SHIFT, 0, baseB, prefixB + IPV4_SHIFT));
@@ -118,38 +85,6 @@ export function covers6(
   prefixB: u32,
 ): i32 {
   return i32(covers(highA, lowA, prefixA, highB, lowB, prefixB));
-}
-
-/**
- * Writes up to `want` indices to give next to the output, u32 each, and returns how many. Used
- * indices and excludes are in their lists. ERR_HOST_BITS, ERR_PREFIX, ERR_UNSORTED.
- */
-export function nextIndices4(
-  base: u32,
-  prefix: u32,
-  bits: u32,
-  usedCount: u32,
-  excludeCount: u32,
-  afterHighest: u32,
-  want: u32,
-): i32 {
-  const after = afterHighest != 0;
-  const prefix6 = prefix + IPV4_SHIFT;
-  return next(0, base, prefix6, bits, usedCount, excludeCount, after, want, IPV4_SHIFT);
-}
-
-/** `nextIndices4` for IPv6. */
-export function nextIndices6(
-  high: u64,
-  low: u64,
-  prefix: u32,
-  bits: u32,
-  usedCount: u32,
-  excludeCount: u32,
-  afterHighest: u32,
-  want: u32,
-): i32 {
-  return next(high, low, prefix, bits, usedCount, excludeCount, afterHighest != 0, want, 0);
 }
 
 /**

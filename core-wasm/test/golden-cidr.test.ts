@@ -1,15 +1,13 @@
-// The core against the golden files of address division, test/golden/cidr.
+// The core against the golden files of address division, test/golden/cidr; those of the choice of indices are checked
+// where indices are chosen (src/controller/plan/index-core.test.ts).
 import { describe, expect, test } from 'bun:test';
 import covered from '../../test/golden/cidr/covered.json';
-import firstGap from '../../test/golden/cidr/first-gap.json';
-import hostIndex from '../../test/golden/cidr/host-index.json';
 import hostSubnet from '../../test/golden/cidr/host-subnet-mode.json';
 import indexOf from '../../test/golden/cidr/index-of.json';
-import interfaceIndices from '../../test/golden/cidr/interface-indices.json';
 import poolExcludes from '../../test/golden/cidr/pool-excludes.json';
 import sortedExcludes from '../../test/golden/cidr/sorted-excludes.json';
 import subnetAt from '../../test/golden/cidr/subnet-at.json';
-import { type IndexChoice, loadCore } from '../index.ts';
+import { loadCore } from '../index.ts';
 import { addressOf, blockOf, cidr, excludeOf, excludes } from './text.ts';
 
 const core = await loadCore();
@@ -47,17 +45,6 @@ describe('a block left out', () => {
   }
 });
 
-describe('the first gap', () => {
-  for (const row of firstGap.rows) {
-    test(`of [${row.used}] is ${row.gap}, the next index ${row.next}`, () => {
-      const parent = cidr('10.0.0.0/8');
-      const rest = { parent, bits: 12, used: row.used, excludes: [] };
-      expect(core.nextIndex({ ...rest, order: 'first-gap' })).toBe(row.next);
-      expect(row.gap === null ? Math.max(-1, ...row.used) + 1 : row.gap).toBe(row.next);
-    });
-  }
-});
-
 describe('the index of an address', () => {
   for (const row of indexOf.rows) {
     test(`${row.address} in ${row.podCidr}: ${row.refused ?? row.index}`, () => {
@@ -82,64 +69,14 @@ test('excludes in the order of their addresses keep every exclude', () => {
   }
 });
 
-interface Step {
-  readonly name?: string;
-  readonly gone?: string;
-  readonly index?: number | null;
-  readonly block?: string | null;
-}
-
-/** Plays arrivals and departures; each arrival must get the index and the block that it names. */
-function play(choice: Omit<IndexChoice, 'used'>, steps: readonly Step[]): void {
-  const held = new Map<string, number>();
-  for (const { name, gone, index, block } of steps) {
-    if (gone !== undefined) held.delete(gone);
-    if (name === undefined) continue;
-    const next = core.nextIndex({ ...choice, used: held.values() });
-    expect([name, next ?? null]).toEqual([name, index ?? null]);
-    if (next === undefined) continue;
-    held.set(name, next);
-    const division = core.subnetAt(choice.parent, next, choice.bits);
-    if (block) expect(division).toEqual({ ok: true, cidr: cidr(block) });
-  }
-}
-
-describe('interface indices', () => {
-  for (const row of [...interfaceIndices.created, ...interfaceIndices.seen]) {
-    const story = row.steps.map((step) => ('gone' in step ? '-' : step.index)).join(' ');
-    test(`${row.parent} in 2^${row.bits} without [${row.excludes}]: ${story}`, () => {
-      const parent = blockOf(row.parent);
-      if (parent === undefined) {
-        expect(row).toMatchObject({ refused: 'not-a-cidr' });
-        return;
-      }
-      const rest = { bits: row.bits, excludes: excludes(row.excludes) };
-      play({ parent, ...rest, order: 'first-gap' }, row.steps);
-    });
-  }
-});
-
-describe('host indices', () => {
-  for (const row of hostIndex.rows) {
-    const story = row.steps.map((step) => ('gone' in step ? '-' : step.index)).join(' ');
-    test(`${row.parent} in 2^${row.bits} without [${row.excludes}]: ${story}`, () => {
-      const rest = { bits: row.bits, excludes: excludes(row.excludes) };
-      play({ parent: cidr(row.parent), ...rest, order: 'after-highest' }, row.steps);
-    });
-  }
-});
-
 describe('host-subnet mode', () => {
   for (const row of hostSubnet.blocks) {
     const count = row.hosts.length;
     test(`${row.netAddress} in 2^${row.hostBits} for ${count} of the hosts`, () => {
-      const parent = cidr(row.vlanCidr);
-      const steps = row.hosts.map((host) => ({
-        name: host.host,
-        index: host.hostIndex,
-        block: host.podCidr,
-      }));
-      play({ parent, bits: row.hostBits, excludes: [], order: 'after-highest' }, steps);
+      for (const host of row.hosts) {
+        const division = core.subnetAt(cidr(row.vlanCidr), host.hostIndex, row.hostBits);
+        expect(division).toEqual({ ok: true, cidr: cidr(host.podCidr) });
+      }
       for (const host of row.hosts) {
         using pool = core.createPool({
           podCidr: cidr(host.podCidr),
@@ -149,13 +86,6 @@ describe('host-subnet mode', () => {
         const own = pool.indexOf(addressOf(host.hostIp)?.value ?? -1n);
         expect(own !== undefined && pool.isUsable(own)).toBe(false);
       }
-    });
-  }
-
-  for (const row of hostSubnet.interfaceIndices) {
-    test(row.about, () => {
-      const parent = cidr('0.0.0.0/0'); // these numbers divide nothing
-      play({ parent, bits: 16, excludes: [], order: 'first-gap' }, row.steps);
     });
   }
 });

@@ -41,27 +41,6 @@ export function overlaps(a: Cidr, b: Cidr): boolean {
   return a.family === b.family && left.first <= right.last && right.first <= left.last;
 }
 
-/** `Core.nextIndex` for divisions of few bits: tries one index after another. */
-export function nextIndex(o: {
-  parent: Cidr;
-  bits: number;
-  used: Iterable<number>;
-  excludes: readonly Cidr[];
-  order: 'first-gap' | 'after-highest';
-}): number | undefined {
-  const used = new Set(o.used);
-  const count = 2 ** o.bits;
-  const mayGive = (index: number): boolean => {
-    if (used.has(index)) return false;
-    const block = subnetAt(o.parent, index, o.bits);
-    return block.ok && !isCovered(block.cidr, o.excludes);
-  };
-  const start = o.order === 'after-highest' ? Math.max(-1, ...used) + 1 : 0;
-  for (let index = start; index < count; index++) if (mayGive(index)) return index;
-  for (let index = 0; index < Math.min(start, count); index++) if (mayGive(index)) return index;
-  return undefined;
-}
-
 /** The usable indices of a pod CIDR. */
 export function usableIndices(podCidr: Cidr, excludes: readonly Cidr[]): Set<number> {
   const { first, last } = endsOf(podCidr);

@@ -72,8 +72,7 @@ export function takeFirstGap(
 
 /**
  * Takes indices above the greatest used one and, once these are at an end, the gaps (spec api 2.8).
- * It adds what it takes to `used`. The same answers as `Core.nextIndex` gives one by one, but
- * without looking at every used index again for each.
+ * It adds what it takes to `used`, and looks at no index twice.
  */
 export function createAfterHighest(
   used: IndexSet,

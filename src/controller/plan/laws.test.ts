@@ -4,8 +4,6 @@ import { describe, expect, test } from 'bun:test';
 import { type Cidr, loadCore } from '../../../core-wasm/index.ts';
 import { Random, seedTitle } from '../../../core-wasm/test/random.ts';
 import { cidr, IndexScene } from '../../../test/controller/index-scene.ts';
-import { createAfterHighest, createIndexCheck, indexLast, takeFirstGap } from './index-core.ts';
-import { IndexSet } from './index-set.ts';
 import type { IndexPlan } from './indices.ts';
 import { formatLedger, type Ledger } from './ledger.ts';
 
@@ -167,32 +165,3 @@ function podBlocks(world: IndexScene): Cidr[] {
     return vlans.flatMap((vlan) => indices.map((index) => divide(vlan, index, hostBits)));
   });
 }
-
-describe(`giving indices, ${seedTitle}`, () => {
-  test('gives what Core.nextIndex gives', () => {
-    for (let number = 0; number < 300; number++) {
-      const random = new Random(5000 + number);
-      const parent = cidr(random.pick(['192.168.0.0/16', 'fd00::/64', '10.0.0.0/20']));
-      const bits = random.between(0, 7);
-      const excludes = ['192.168.0.0/18', '192.168.128.0/20', 'fd00::/66', '10.0.8.0/21']
-        .filter(() => random.oneIn(2))
-        .map(cidr);
-      const check = createIndexCheck(core, { parents: [parent], bits, excludes });
-      const start = new IndexSet();
-      for (let index = 0; index < 2 ** bits; index++) if (random.oneIn(3)) start.add(index);
-      const last = indexLast(bits);
-
-      const highest = start.copy();
-      const take = createAfterHighest(highest, last, check.isUsable);
-      const gaps = start.copy();
-      for (let count = 0; count <= last + 1; count++) {
-        const choice = { parent, bits, excludes } as const;
-        const wanted = core.nextIndex({ ...choice, used: [...highest], order: 'after-highest' });
-        const index = take();
-        expect(index).toBe(wanted);
-        const gap = core.nextIndex({ ...choice, used: [...gaps], order: 'first-gap' });
-        expect(takeFirstGap(gaps, last, check.isUsable)).toBe(gap);
-      }
-    }
-  });
-});
