@@ -36,6 +36,8 @@ export interface ControllerOptions {
   readonly hostBatchMs?: number;
   /** Daemons publish what they give out within this time. Default 2.5 s. */
   readonly settleMs?: number;
+  /** A daemon that publishes nothing for so long holds nothing. Default 60 s. */
+  readonly silenceMs?: number;
   /** A Node must be away for so long until its host counts as gone. Default 60 s. */
   readonly graceMs?: number;
   /** None of a network's daemons must be ready for so long until it is not. Default 30 s. */
@@ -56,6 +58,8 @@ const RECONCILE_DEADLINE_MS = 120_000;
 const BACKOFF = { initialMs: 200, maxMs: 60_000 };
 const RESYNC_MS = 600_000;
 const SETTLE_MS = 2_500;
+/** Twice as long as a daemon waits at most between two attempts to publish. */
+const SILENCE_MS = 60_000;
 /** The pods of a Node that is away are deleted by Kubernetes itself after 40 s. */
 const GRACE_MS = 60_000;
 /** What a daemon takes to stop, to be replaced and to become ready, an image pull included. */
@@ -116,6 +120,8 @@ export async function runController(o: ControllerOptions, signal: AbortSignal): 
     leaseDurationMs,
     defaults,
     settleMs: o.settleMs ?? SETTLE_MS,
+    silenceMs: o.silenceMs ?? SILENCE_MS,
+    silences: new Map(),
     graceMs: o.graceMs ?? GRACE_MS,
     daemonGraceMs: o.daemonGraceMs ?? DAEMON_GRACE_MS,
     daemonlessSince: new Map(),

@@ -74,6 +74,7 @@ export class Lab implements AsyncDisposable {
         hostBatchMs: 5,
         statusBatchMs: 5,
         settleMs: 50,
+        silenceMs: 50,
         graceMs: 20,
         onStart: started.resolve,
         ...o,

@@ -15,6 +15,7 @@ import { listNames } from '../plan/problem.ts';
 import { toNadView, toNamespaceView } from '../watch/views.ts';
 import type { ControllerContext } from './context.ts';
 import { forEachLimited } from './for-each-limited.ts';
+import { isKindServed } from './kind-served.ts';
 
 const WRITES_AT_ONCE = 8;
 const RETRY_MS = 30_000;
@@ -64,7 +65,7 @@ export async function applyNads(
   const conflict = failures.find(({ error }) => isKubeError(error, 'conflict'));
   if (conflict !== undefined) throw conflict.error; // the caller looks again at once
   const isLost = failures.some(({ error }) => isKubeError(error, 'not-found'));
-  if (isLost && !(await hasNadKind(context, signal))) return noKind;
+  if (isLost && !(await isKindServed(context, NET_ATTACH_DEFS, signal))) return noKind;
   const absent = listed.filter((name) => !active.includes(name));
   return toOutcome({
     foreign: foreign.sort(),
@@ -141,27 +142,11 @@ async function takeUnlabelled(
   return false;
 }
 
-/** Whether the API server knows the kind: Multus brings it, not we. */
-export async function hasNadKind(
-  context: ControllerContext,
-  signal: AbortSignal,
-): Promise<boolean> {
-  try {
-    const pages = context.client.pages(NET_ATTACH_DEFS, { pageSize: 1, signal });
-    await pages.next();
-    await pages.return(undefined);
-    return true;
-  } catch (error) {
-    if (isKubeError(error, 'not-found')) return false;
-    throw error;
-  }
-}
-
 async function explainMissingKind(
   context: ControllerContext,
   signal: AbortSignal,
 ): Promise<NadOutcome> {
-  if (!(await hasNadKind(context, signal))) return noKind;
+  if (!(await isKindServed(context, NET_ATTACH_DEFS, signal))) return noKind;
   const message = 'the list of NetworkAttachmentDefinitions is not read yet';
   return { finding: finding(NO_NAD_KIND, message), afterMs: RETRY_MS };
 }

@@ -25,6 +25,10 @@ export interface ControllerContext {
   readonly defaults: ConfigDefaults;
   /** Daemons publish what they give out within this time. */
   readonly settleMs: number;
+  /** A daemon that is ready and publishes nothing of a network for so long holds nothing of it. */
+  readonly silenceMs: number;
+  /** Since when that is so of networks that end (monotonic), by name. */
+  readonly silences: Map<string, number>;
   /** A Node must be away for so long until its host counts as gone. */
   readonly graceMs: number;
   /** None of a network's daemons must be ready for so long until that is held against it. */

@@ -235,7 +235,7 @@ async function terminate(
   signal: AbortSignal,
 ): Promise<Outcome> {
   if (!view.finalizers.includes(NETWORK_FINALIZER)) return 'done';
-  const { finding, afterMs } = await terminateNetwork(context, view.name, signal);
+  const { finding, afterMs } = await terminateNetwork(context, view, signal);
   if (finding !== undefined) {
     const result = definitionOf(view);
     const definition = result.ok ? result.network : undefined;
@@ -260,6 +260,7 @@ async function terminate(
 function forget(context: ControllerContext, name: string): void {
   context.memories.delete(name);
   context.daemonlessSince.delete(name);
+  context.silences.delete(name);
 }
 
 /** What a network left behind that vanished without our finalizer. */
@@ -272,7 +273,7 @@ async function cleanUpAbsent(
   if (!hasRemains(context, name)) return 'done';
   const stored = await context.client.get(MULTI_NIC_NETWORKS, { name }, { signal });
   if (stored !== undefined) return { afterMs: 1_000 }; // the watch will bring it
-  const { finding, afterMs } = await terminateNetwork(context, name, signal);
+  const { finding, afterMs } = await terminateNetwork(context, { name, object: undefined }, signal);
   if (finding === undefined) return 'done';
   context.log.info('remains of a network that is gone', { network: name, reason: finding.message });
   return { afterMs };

@@ -1,37 +1,36 @@
 // Takes away what was made for a network that is being deleted or is gone, in an order in which no
 // pod loses an address: definitions first, then nothing until the last pod has gone, then the rest.
 import { CIDR_FINALIZER } from '../../shared/model/names.ts';
-import { CIDRS } from '../../shared/platform/kube/resource.ts';
+import type { MultiNicNetwork } from '../../shared/model/objects/multi-nic-network.ts';
+import { CIDRS, NET_ATTACH_DEFS } from '../../shared/platform/kube/resource.ts';
 import { isOwnNad } from '../plan/nads.ts';
-import type { NetworkFinding } from '../plan/network-status.ts';
 import { listNames } from '../plan/problem.ts';
-import type { PoolView } from '../watch/views.ts';
-import { applyNads, hasNadKind, NO_NAD_KIND } from './apply-nads.ts';
+import { applyNads, NO_NAD_KIND } from './apply-nads.ts';
+import { awaitDrained } from './await-drained.ts';
 import type { ControllerContext } from './context.ts';
 import { deletePools, deleteWithFinalizer } from './finalizers.ts';
+import { isKindServed } from './kind-served.ts';
 import { deleteLedger } from './ledger-store.ts';
 import { unpublishNetwork } from './publish-hosts.ts';
+import { type Termination, waiting } from './termination.ts';
 
 const AGAIN_MS = 1_000;
-const DRAIN_AGAIN_MS = 15_000;
-
-/** `finding` is undefined when nothing is left. */
-export interface Termination {
-  readonly finding: NetworkFinding | undefined;
-  readonly afterMs: number;
-}
 
 const clean: Termination = { finding: undefined, afterMs: 0 };
 
-/** One step further; to be called again after `afterMs` or when something changed. */
+/**
+ * One step further; to be called again after `afterMs` or when something changed. Of a network that
+ * is gone there is no object.
+ */
 export async function terminateNetwork(
   context: ControllerContext,
-  networkName: string,
+  network: { readonly name: string; readonly object: MultiNicNetwork | undefined },
   signal: AbortSignal,
 ): Promise<Termination> {
+  const networkName = network.name;
   const left =
     (await removeNads(context, networkName, signal)) ??
-    awaitPods(context, networkName) ??
+    (await awaitDrained(context, network, signal)) ??
     (await unpublish(context, networkName, signal)) ??
     (await removePools(context, networkName, signal)) ??
     (await removeCidr(context, networkName, signal)) ??
@@ -52,10 +51,6 @@ export function hasRemains(context: ControllerContext, networkName: string): boo
   );
 }
 
-function waiting(reason: string, message: string, afterMs: number): Termination {
-  return { finding: { type: 'Drained', status: 'False', reason, message }, afterMs };
-}
-
 function ownNads(context: ControllerContext, networkName: string) {
   return [...(context.world.nads?.values() ?? [])].filter(
     (nad) => nad.name === networkName && isOwnNad(nad, networkName),
@@ -68,7 +63,7 @@ async function removeNads(
   signal: AbortSignal,
 ): Promise<Termination | undefined> {
   if (context.world.nads === undefined) {
-    if (!(await hasNadKind(context, signal))) return undefined;
+    if (!(await isKindServed(context, NET_ATTACH_DEFS, signal))) return undefined;
     return waiting('RemovingNads', 'definitions are not listed yet', AGAIN_MS);
   }
   if (ownNads(context, networkName).length === 0) return undefined;
@@ -81,21 +76,6 @@ async function removeNads(
   const left = ownNads(context, networkName).map(({ namespace }) => namespace);
   const detail = finding.status === 'False' ? finding.message : listNames(left.sort());
   return waiting('RemovingNads', `definitions are being removed: ${detail}`, AGAIN_MS);
-}
-
-/** Pools of hosts that are gone hold nothing: those pods went with their host. */
-function livePools(context: ControllerContext, networkName: string): PoolView[] {
-  return context.world.pools
-    .ofNetwork(networkName)
-    .filter((pool) => !context.world.gone().has(pool.hostName));
-}
-
-function awaitPods(context: ControllerContext, networkName: string): Termination | undefined {
-  const held = livePools(context, networkName).filter((pool) => pool.allocationCount > 0);
-  if (held.length === 0) return undefined;
-  const holders = [...new Set(held.flatMap((pool) => pool.holders))].sort();
-  const message = `pods still hold addresses: ${listNames(holders)}`;
-  return waiting('PodsHoldAddresses', message, DRAIN_AGAIN_MS);
 }
 
 /**

@@ -138,6 +138,10 @@ export class World {
     return this.#all.nodes.has(name);
   }
 
+  get nodeCount(): number {
+    return this.#all.nodes.size;
+  }
+
   nodes(): Iterable<NodeView> {
     return this.#all.nodes.values();
   }

@@ -1,0 +1,84 @@
+// Keeps a network that is being deleted until it is proven that no pod holds an address of it.
+import type { MultiNicNetwork } from '../../shared/model/objects/multi-nic-network.ts';
+import { IP_POOLS } from '../../shared/platform/kube/resource.ts';
+import { planDrain } from '../plan/drain.ts';
+import { listNames } from '../plan/problem.ts';
+import type { ControllerContext } from './context.ts';
+import { isKindServed } from './kind-served.ts';
+import { type Termination, waiting } from './termination.ts';
+
+const AGAIN_MS = 15_000;
+
+/** What is taken away once the proof was given: a status that says so needs no second one. */
+const AFTERWARDS: ReadonlySet<string> = new Set([
+  'Withdrawing',
+  'RemovingPools',
+  'RemovingCidr',
+  'RemovingLedger',
+]);
+
+/** Undefined when no pod holds one. `network`: as it is stored; undefined when it is gone. */
+export async function awaitDrained(
+  context: ControllerContext,
+  network: { readonly name: string; readonly object: MultiNicNetwork | undefined },
+  signal: AbortSignal,
+): Promise<Termination | undefined> {
+  const held = awaitPods(context, network.name);
+  if (held !== undefined) return held;
+  const status = network.object?.status;
+  const drained = status?.conditions?.find(({ type }) => type === 'Drained');
+  const counts = (status?.computeResults ?? []).map(({ numOfHosts }) => numOfHosts);
+  const left =
+    drained !== undefined && AFTERWARDS.has(drained.reason)
+      ? undefined
+      : await awaitProof(context, network.name, Math.max(0, ...counts), signal);
+  if (left === undefined) context.silences.delete(network.name);
+  return left;
+}
+
+function awaitPods({ world }: ControllerContext, networkName: string): Termination | undefined {
+  // Pools of hosts that are gone hold nothing: those pods went with their host.
+  const held = world.pools
+    .ofNetwork(networkName)
+    .filter((pool) => !world.gone().has(pool.hostName) && pool.allocationCount > 0);
+  if (held.length === 0) return undefined;
+  const holders = [...new Set(held.flatMap((pool) => pool.holders))].sort();
+  const message = `pods still hold addresses: ${listNames(holders)}`;
+  return waiting('PodsHoldAddresses', message, AGAIN_MS);
+}
+
+async function awaitProof(
+  context: ControllerContext,
+  networkName: string,
+  recordedCount: number,
+  signal: AbortSignal,
+): Promise<Termination | undefined> {
+  const { world, silences, silenceMs, clock } = context;
+  const holders = world
+    .sortedHosts()
+    .filter((host) => host.published.has(networkName))
+    // Nothing runs on what is simulated, and no daemon on what is only described.
+    .filter((host) => !host.isTest && !(host.isUnmanaged && !world.hasNode(host.name)));
+  if (holders.length === 0 && recordedCount === 0) return undefined;
+  if (!(await isKindServed(context, IP_POOLS, signal))) {
+    silences.delete(networkName);
+    const message = 'the definition of IPPools is missing, so pods may hold addresses: apply it';
+    return waiting('PoolsUnreadable', message, AGAIN_MS);
+  }
+  const drain = planDrain({
+    holders: holders.map(({ name }) => name),
+    recordedCount,
+    nodeCount: world.nodeCount,
+    published: new Set(world.pools.ofNetwork(networkName).map(({ hostName }) => hostName)),
+    ready: world.daemonNodes(),
+  });
+  if (drain.kind === 'proven') return undefined;
+  if (drain.kind === 'silent') {
+    silences.delete(networkName);
+    return waiting('PoolsMissing', drain.message, AGAIN_MS);
+  }
+  const sinceMs = silences.get(networkName) ?? clock.monotonic();
+  silences.set(networkName, sinceMs);
+  const leftMs = sinceMs + silenceMs - clock.monotonic();
+  return leftMs > 0 ? waiting('PoolsMissing', drain.message, leftMs) : undefined;
+}
