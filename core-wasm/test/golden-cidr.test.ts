@@ -5,7 +5,6 @@ import covered from '../../test/golden/cidr/covered.json';
 import hostSubnet from '../../test/golden/cidr/host-subnet-mode.json';
 import indexOf from '../../test/golden/cidr/index-of.json';
 import poolExcludes from '../../test/golden/cidr/pool-excludes.json';
-import sortedExcludes from '../../test/golden/cidr/sorted-excludes.json';
 import subnetAt from '../../test/golden/cidr/subnet-at.json';
 import { loadCore } from '../index.ts';
 import { addressOf, blockOf, cidr, excludeOf, excludes } from './text.ts';
@@ -58,14 +57,6 @@ describe('the index of an address', () => {
       expect(core.contains(podCidr, address)).toBe(row.contained);
       expect(pool.indexOf(address) ?? null).toBe(row.index);
     });
-  }
-});
-
-test('excludes in the order of their addresses keep every exclude', () => {
-  for (const row of sortedExcludes.rows) {
-    const bases = excludes(row.sorted).map((exclude) => exclude.base);
-    expect([...row.excludes].sort()).toEqual([...row.sorted].sort());
-    expect(bases.every((base, at) => at === 0 || (bases[at - 1] ?? base) <= base)).toBe(true);
   }
 });
 

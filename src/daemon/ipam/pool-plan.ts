@@ -88,8 +88,8 @@ export function parsePublishedPlan(name: string, spec: IpPoolSpec): PoolPlan | u
   };
 }
 
-/** A block, or a single address. */
-function parseExclude(text: string): Cidr | undefined {
+/** A block, host bits or not, or a single address; undefined if it is neither. */
+export function parseExclude(text: string): Cidr | undefined {
   const address = parseAddress(text);
   if (address !== undefined) return cidrOf(address, addressBits[address.family]);
   return parseCidr(text, { allowHostBits: true });

@@ -22,6 +22,7 @@ import { type PublishedPool, toPublishedPool } from '../cluster/published-pool.t
 import type { PoolKeeper } from '../ipam/pool-keeper.ts';
 import type { PoolRecord, PoolSet } from '../ipam/pool-set.ts';
 import type { Journal } from '../journal/journal.ts';
+import { excludeTexts, spellExcludes } from './spell-excludes.ts';
 
 const BY_US = { fieldManager: FIELD_MANAGER_DAEMON };
 /** Counts are for people: they may be so many times as old as the allocations, and cost as less. */
@@ -71,8 +72,8 @@ export class PoolPublisher {
     const record = pools.get(name);
     if (record === undefined) return await this.#remove(name, signal);
     if (!keeper.isComplete(name)) return 'done';
-    const wanted = this.#desired(record);
     const object = await this.#newest(name, signal);
+    const wanted = this.#desired(record, object);
     if (object === undefined || !isPublished(object, wanted)) {
       const waitMs = this.#waitMs(this.#lastWriteMs.get(name), this.#ports.intervalMs);
       if (waitMs > 0) return { afterMs: waitMs };
@@ -144,14 +145,17 @@ export class PoolPublisher {
     return 'done';
   }
 
-  #desired({ plan }: PoolRecord): IpPoolSpec {
+  /** A network that is gone cannot say any more how it wrote its excludes; the object can. */
+  #desired({ plan }: PoolRecord, object: PublishedPool | undefined): IpPoolSpec {
+    const network = this.#ports.view.network(plan.network);
+    const spellings = [...excludeTexts(network?.definition), ...(object?.spec.excludes ?? [])];
     return {
       podCIDR: formatCidr(plan.podCidr),
       vlanCIDR: formatCidr(plan.vlanCidr),
       netAttachDef: plan.network,
       hostName: plan.hostName,
       interfaceName: plan.interfaceName,
-      excludes: plan.excludes.map(formatCidr),
+      excludes: spellExcludes(plan.excludes, spellings),
       allocations: this.#ports.journal
         .allocationsOf(plan.name)
         .map(({ podName, podNamespace, index, address }) => ({

@@ -8,7 +8,6 @@ import {
   cidrOf,
   containsAddress,
   containsCidr,
-  equalsCidr,
   parseAddressInCidr,
   parseCidr,
 } from '../ip/cidr.ts';
@@ -291,16 +290,15 @@ function toPool(
   };
 }
 
-/** Excludes strictly inside the block, in order of address and then size, each once. */
+/** Excludes strictly inside the block, each once, by address; of one address as they are given. */
 export function poolExcludes(podCidr: Cidr, excludes: readonly Cidr[]): Cidr[] {
   const inside = excludes.filter(
     (exclude) => exclude.prefix > podCidr.prefix && containsCidr(podCidr, exclude),
   );
-  inside.sort((a, b) => (a.base === b.base ? a.prefix - b.prefix : a.base < b.base ? -1 : 1));
-  return inside.filter((exclude, index) => {
-    const previous = inside[index - 1];
-    return previous === undefined || !equalsCidr(previous, exclude);
-  });
+  inside.sort((a, b) => (a.base === b.base ? 0 : a.base < b.base ? -1 : 1));
+  return [
+    ...new Map(inside.map((exclude) => [`${exclude.base}/${exclude.prefix}`, exclude])).values(),
+  ];
 }
 
 /**
