@@ -72,7 +72,7 @@ export function takeFirstGap(
 
 /**
  * Takes indices above the greatest used one and, once these are at an end, the gaps (spec api 2.8).
- * It adds what it takes to `used`, and looks at no index twice.
+ * It adds what it takes to `used`, and passes over each index once in either search.
  */
 export function createAfterHighest(
   used: IndexSet,
