@@ -51,6 +51,8 @@ function readSettings(env: Environment): Settings {
     defaults: {
       daemonImage: env.DAEMON_IMAGE || `multi-nic.local/daemon:${version}`,
       cniBinPath: env.CNI_BIN_PATH || CNI_BIN_HOST_PATH,
+      // The two images are made together, so the daemon's is for the processor of this one.
+      architecture: process.arch === 'x64' ? 'amd64' : process.arch,
     },
   };
 }

@@ -36,7 +36,11 @@ describe('the Config', () => {
       );
     const manifest = readFileSync(join(folder, '30-controller.yaml'), 'utf8');
     const daemonImage = /DAEMON_IMAGE, value: '([^']+)'/.exec(manifest)?.[1] ?? '';
-    const made = toDefaultConfig({ daemonImage, cniBinPath: CNI_BIN_HOST_PATH });
+    const made = toDefaultConfig({
+      daemonImage,
+      cniBinPath: CNI_BIN_HOST_PATH,
+      architecture: 'amd64',
+    });
     const ours = read('config.yaml');
     expect(ours).toMatchObject(made);
     expect(refuseConfig(ours)).toBeUndefined();

@@ -64,7 +64,11 @@ export class Lab implements AsyncDisposable {
         core,
         namespace: NAMESPACE,
         leaseDurationMs: LEASE_MS,
-        defaults: { daemonImage: 'example/daemon:test', cniBinPath: '/opt/cni/bin' },
+        defaults: {
+          daemonImage: 'example/daemon:test',
+          cniBinPath: '/opt/cni/bin',
+          architecture: 'amd64',
+        },
         log: createLogger({
           component: 'controller',
           level: 'debug',

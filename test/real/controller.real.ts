@@ -1,6 +1,7 @@
 // The controller on a real kube-apiserver and etcd: installed by its manifests, with the rights of
 // its account, through takeover, restarts and an API server that goes away.
 import { afterAll, describe, expect, test } from 'bun:test';
+import { API_VERSION } from '../../src/shared/model/names.ts';
 import { ROUTES_CONDITION } from '../../src/shared/model/objects/host-interface.ts';
 import { systemClock } from '../../src/shared/platform/clock.ts';
 import { createKubeClient, type KubeClient } from '../../src/shared/platform/kube/client.ts';
@@ -45,7 +46,11 @@ async function describeController(
         '-f',
         DEPLOY,
       ];
-      const { exitCode, stdout, stderr } = Bun.spawnSync(command, { timeout: 60_000 });
+      const env = {
+        ...process.env,
+        KUBECACHEDIR: `${cluster.plane.kubeconfigPath}.cache`,
+      };
+      const { exitCode, stdout, stderr } = Bun.spawnSync(command, { env, timeout: 60_000 });
       return { code: exitCode, text: `${stdout}${stderr}` };
     };
     const first = apply();
@@ -159,6 +164,12 @@ function describeRights(cluster: RealCluster): void {
     expect(daemon.list(kinds.SECRETS, { namespace: NAMESPACE })).rejects.toThrow('forbidden');
     expect(daemon.list(kinds.CONFIG_MAPS, { namespace: NAMESPACE })).rejects.toThrow('forbidden');
     expect(await daemon.delete(kinds.IP_POOLS, { name: 'net-own' })).toBe('deleted');
+    const elsewhere = await cluster.createAs('system:serviceaccount:elsewhere:multi-nicd', {
+      node: 'node-0',
+      path: '/apis/multinic.fms.io/v1/ippools',
+      body: { apiVersion: API_VERSION, kind: 'IPPool', ...pool('net-third', 'node-1') },
+    });
+    expect(elsewhere).toContain('may not write an object of node-1');
     const unbound = createKubeClient(await cluster.tokenOf('multi-nicd'));
     expect(unbound.create(kinds.IP_POOLS, pool('net-own', 'node-0'))).rejects.toThrow(
       'names no node',
@@ -262,7 +273,7 @@ function describeLife(cluster: RealCluster): void {
     });
     expect((await container())?.securityContext).not.toHaveProperty('privileged');
     const names = (await container())?.volumeMounts?.map(({ name }) => name);
-    expect(names).toEqual(['netns', 'run', 'state', 'cni-bin']);
+    expect(names).toEqual(['netns', 'run', 'state']);
   });
 
   test('a definition deleted by hand comes back, and one appears in a new namespace', async () => {

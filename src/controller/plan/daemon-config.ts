@@ -13,6 +13,8 @@ export interface ConfigDefaults {
   readonly daemonImage: string;
   /** CNI directory of the hosts. */
   readonly cniBinPath: string;
+  /** Processor that the image is made for, in the words of node labels. */
+  readonly architecture: string;
 }
 
 /** What NADs take from the Config. */
@@ -38,6 +40,8 @@ export function toDefaultConfig(defaults: ConfigDefaults): DaemonConfig {
         image: defaults.daemonImage,
         port: DAEMON_PORT,
         imagePullPolicy: 'IfNotPresent',
+        // An image has one processor; who has one for several takes this out.
+        nodeSelector: { 'kubernetes.io/arch': defaults.architecture },
         // Pods with several NICs run on tainted nodes too, and cannot start there without a daemon.
         tolerations: [{ operator: 'Exists' }],
         resources: { requests: { cpu: '100m', memory: '128Mi' } },

@@ -29,7 +29,11 @@ const Rendered = v.looseObject({
 });
 
 function config(change: Record<string, unknown> = {}, name = 'multi-nicd'): DaemonConfig {
-  const base = toDefaultConfig({ daemonImage: 'example/daemon:1', cniBinPath: '/opt/cni/bin' });
+  const base = toDefaultConfig({
+    daemonImage: 'example/daemon:1',
+    cniBinPath: '/opt/cni/bin',
+    architecture: 'arm64',
+  });
   const { spec } = base;
   return v.parse(DaemonConfig, {
     metadata: { name, uid: 'uid-c' },
@@ -58,8 +62,39 @@ describe('renderDaemonSet', () => {
     expect(pod.hostNetwork).toBe(true);
     expect(pod.securityContext).toEqual({ seccompProfile: { type: 'RuntimeDefault' } });
     expect(pod).not.toHaveProperty('hostPID');
+  });
+
+  test('the installer may write to a directory that is not of root, and nothing else', () => {
+    expect(render().pod.initContainers[0]?.securityContext).toEqual({
+      runAsUser: 0,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'], add: ['DAC_OVERRIDE'] },
+    });
+  });
+
+  test('what the Config says of confinement holds for both, capabilities for the daemon', () => {
+    const seLinuxOptions = { type: 'spc_t' };
+    const own = { runAsUser: 0, seLinuxOptions, capabilities: { add: ['NET_ADMIN', 'SYS_ADMIN'] } };
+    const { pod, daemon } = render({ securityContext: own });
+    expect(daemon.securityContext).toEqual(own);
     expect(pod.initContainers[0]?.securityContext).toMatchObject({
-      capabilities: { drop: ['ALL'] },
+      seLinuxOptions,
+      capabilities: { drop: ['ALL'], add: ['DAC_OVERRIDE'] },
+    });
+  });
+
+  test('a privileged installer does not refuse more rights: the API server would not have it', () => {
+    const { pod } = render({ securityContext: { privileged: true } });
+    const context = pod.initContainers[0]?.securityContext;
+    expect(context).toMatchObject({ privileged: true });
+    expect(context).not.toHaveProperty('allowPrivilegeEscalation');
+  });
+
+  test('only nodes with the processor of the image get one', () => {
+    expect(render().pod.nodeSelector).toEqual({
+      'kubernetes.io/os': 'linux',
+      'kubernetes.io/arch': 'arm64',
     });
   });
 
@@ -69,7 +104,7 @@ describe('renderDaemonSet', () => {
     expect(mount('/run/netns')).toMatchObject({ mountPropagation: 'HostToContainer' });
     expect(mount('/run/multi-nic')).toBeDefined();
     expect(mount('/var/lib/multi-nic')).toBeDefined();
-    expect(mount('/host/opt/cni/bin')).toMatchObject({ readOnly: true });
+    expect(mount('/host/opt/cni/bin')).toBeUndefined(); // the installer's alone
     for (const { name } of daemon.volumeMounts) {
       expect(pod.volumes.filter((volume) => volume.name === name)).toHaveLength(1);
     }

@@ -11,6 +11,7 @@ export const RENDERED_ANNOTATION = 'multinic.fms.io/rendered';
 export const DAEMON_SERVICE_ACCOUNT = 'multi-nicd';
 /** The program inside the daemon's image (scripts/image). */
 const DAEMON_PROGRAM = '/usr/local/bin/multi-nicd';
+const CNI_BIN_VOLUME = 'cni-bin';
 
 interface HostMount {
   readonly name: string;
@@ -18,7 +19,6 @@ interface HostMount {
   readonly hostPath: string;
   readonly type?: string;
   readonly mountPropagation?: string;
-  readonly readOnly?: boolean;
 }
 
 export interface RenderedDaemonSet {
@@ -86,7 +86,7 @@ function renderPod(config: DaemonConfig, daemon: DaemonSpec): Record<string, unk
     ...(secret === '' ? {} : { imagePullSecrets: [{ name: secret }] }),
     initContainers: [renderInstaller(daemon)],
     containers: [renderDaemon(config, daemon, mounts)],
-    volumes: mounts.map(({ name, hostPath, type }) => ({
+    volumes: [...mounts, cniBinMount(daemon)].map(({ name, hostPath, type }) => ({
       name,
       hostPath: { path: hostPath, ...(type === undefined ? {} : { type }) },
     })),
@@ -100,10 +100,29 @@ function renderInstaller(daemon: DaemonSpec): Record<string, unknown> {
     image: daemon.image,
     ...pullPolicy(daemon),
     command: [DAEMON_PROGRAM, 'install', '--to', CNI_BIN_MOUNT_PATH],
-    // Root without any capability may write to a directory that root owns; nothing more is needed.
-    securityContext: { ...confined, capabilities: { drop: ['ALL'] } },
+    securityContext: confineInstaller(daemon),
     resources: { requests: { cpu: '10m', memory: '32Mi' } },
-    volumeMounts: [{ name: 'cni-bin', mountPath: CNI_BIN_MOUNT_PATH }],
+    volumeMounts: [{ name: CNI_BIN_VOLUME, mountPath: CNI_BIN_MOUNT_PATH }],
+  };
+}
+
+/**
+ * What the Config says of the daemon's confinement (SELinux, profiles, privileged) holds for the
+ * installer too; of capabilities each has its own.
+ */
+function confineInstaller({ securityContext = {} }: DaemonSpec): Record<string, unknown> {
+  return {
+    // The API server refuses both in one.
+    ...(securityContext.privileged === true ? {} : confined),
+    ...securityContext,
+    capabilities: {
+      drop: ['ALL'],
+      add: [
+        // Root is an ordinary user where another one owns the CNI directory: Kubespray's belongs to
+        // `kube`, and one that was unpacked from an archive to whoever packed it.
+        'DAC_OVERRIDE',
+      ],
+    },
   };
 }
 
@@ -146,11 +165,10 @@ function renderDaemon(
     startupProbe: { ...probe('/healthz'), periodSeconds: 1, failureThreshold: 120 },
     readinessProbe: { ...probe('/readyz'), periodSeconds: 5, failureThreshold: 2 },
     livenessProbe: { ...probe('/healthz'), periodSeconds: 10, failureThreshold: 6 },
-    volumeMounts: mounts.map(({ name, path, mountPropagation, readOnly }) => ({
+    volumeMounts: mounts.map(({ name, path, mountPropagation }) => ({
       name,
       mountPath: path,
       ...(mountPropagation === undefined ? {} : { mountPropagation }),
-      ...(readOnly === undefined ? {} : { readOnly }),
     })),
   };
 }
@@ -182,10 +200,20 @@ function renderEnv(config: DaemonConfig, daemon: DaemonSpec): Record<string, unk
 /** From here up the original logged pools, routes and every requeue. */
 const DEBUG_LOG_LEVEL = 5;
 
+/** For the installer alone: the daemon executes nothing of the host. */
+function cniBinMount({ mounts = [] }: DaemonSpec): HostMount {
+  const configured = mounts.find(({ podpath }) => podpath === CNI_BIN_MOUNT_PATH);
+  return {
+    name: CNI_BIN_VOLUME,
+    path: CNI_BIN_MOUNT_PATH,
+    hostPath: configured?.hostpath ?? CNI_BIN_HOST_PATH,
+    type: 'DirectoryOrCreate',
+  };
+}
+
 /** What the daemon needs of the host, and what the Config adds under other paths. */
 function hostMounts(daemon: DaemonSpec): HostMount[] {
   const configured = daemon.mounts ?? [];
-  const cniBin = configured.find((mount) => mount.podpath === CNI_BIN_MOUNT_PATH);
   const own: HostMount[] = [
     {
       name: 'netns',
@@ -199,17 +227,9 @@ function hostMounts(daemon: DaemonSpec): HostMount[] {
     { name: 'run', path: '/run/multi-nic', hostPath: '/run/multi-nic', type: 'DirectoryOrCreate' },
     // The journal: the truth about this node's addresses (design D2).
     { name: 'state', path: STATE_PATH, hostPath: STATE_PATH, type: 'DirectoryOrCreate' },
-    // Delegates are executed from here; only the installer writes.
-    {
-      name: 'cni-bin',
-      path: CNI_BIN_MOUNT_PATH,
-      hostPath: cniBin?.hostpath ?? CNI_BIN_HOST_PATH,
-      type: 'DirectoryOrCreate',
-      readOnly: true,
-    },
   ];
-  const paths = new Set(own.map(({ path }) => path));
-  const names = new Set(own.map(({ name }) => name));
+  const paths = new Set([CNI_BIN_MOUNT_PATH, ...own.map(({ path }) => path)]);
+  const names = new Set([CNI_BIN_VOLUME, ...own.map(({ name }) => name)]);
   const added = configured
     .filter(({ podpath }) => !paths.has(podpath))
     .map(({ name, podpath, hostpath }) => ({
