@@ -8,13 +8,9 @@
 // seconds: this kubelet looks at a pod as soon as it has worked on it, and Ready follows the start
 // of the container, by the runtime's log, within some 15 ms.
 import { cpus } from 'node:os';
-import {
-  clusterDown,
-  clusterUp,
-  downWhenInterrupted,
-  whyNoCluster,
-} from '../test/cluster/cluster.ts';
+import { whyNoCluster } from '../test/cluster/cluster.ts';
 import { waitForConsistency } from '../test/cluster/consistency.ts';
+import { ownCluster } from '../test/cluster/interrupt.ts';
 import { sandboxTimes, timePods } from '../test/cluster/latency.ts';
 import { writeFile } from '../test/cluster/machine.ts';
 import { deletePods, type PodRequest } from '../test/cluster/pods.ts';
@@ -29,7 +25,7 @@ import {
 } from '../test/cluster/product.ts';
 import { railNic } from '../test/cluster/settings.ts';
 import { takeTurn } from '../test/cluster/turn.ts';
-import { type BenchRow, summarise, type Times, timeRow } from './row.ts';
+import { type BenchRow, NotMeasurable, summarise, type Times, timeRow } from './row.ts';
 
 const RAILS = 8;
 const SINGLE_PODS = 50;
@@ -69,26 +65,21 @@ const VARIANTS: readonly Variant[] = [
  */
 export async function runClusterBench(): Promise<BenchRow[]> {
   const reason = whyNoCluster();
-  if (reason !== undefined) throw new Error(`no cluster on this machine: it ${reason}`);
+  if (reason !== undefined) throw new NotMeasurable(`no cluster on this machine: it ${reason}`);
   using _turn = await takeTurn();
-  downWhenInterrupted();
-  await clusterUp({ nodes: 2, rails: RAILS });
-  try {
-    await prepare();
-    const single = await measureSingle();
-    const groups = await measureGroups();
-    const sandboxes = new Map(
-      VARIANTS.map(({ name }) => [name, sandboxTimes(`single-${name}-`)] as const),
-    );
-    return [
-      ...rows('one pod at a time', single),
-      ...rows('one sandbox at a time', sandboxes),
-      ...rows(`${GROUP_PODS} pods at once`, groups.pods),
-      ...rows(`${GROUP_PODS} pods at once, each one's share`, groups.shares),
-    ];
-  } finally {
-    await clusterDown();
-  }
+  await using _cluster = await ownCluster({ nodes: 2, rails: RAILS });
+  await prepare();
+  const single = await measureSingle();
+  const groups = await measureGroups();
+  const sandboxes = new Map(
+    VARIANTS.map(({ name }) => [name, sandboxTimes(`single-${name}-`)] as const),
+  );
+  return [
+    ...rows('one pod at a time', single),
+    ...rows('one sandbox at a time', sandboxes),
+    ...rows(`${GROUP_PODS} pods at once`, groups.pods),
+    ...rows(`${GROUP_PODS} pods at once, each one's share`, groups.shares),
+  ];
 }
 
 async function prepare(): Promise<void> {

@@ -63,16 +63,18 @@ export async function run(argv: readonly string[], o: CommandOptions = {}): Prom
 
 /**
  * Calls `check` until it returns something other than undefined and false, and returns that. Throws
- * with `what` and the last error when the time is over.
+ * with `what` and the last error when the time is over, and with the signal's reason once it is
+ * aborted.
  */
 export async function waitFor<T>(
   what: string,
   check: () => Promise<T | undefined | false> | T | undefined | false,
-  o: { timeoutMs: number; everyMs?: number },
+  o: { timeoutMs: number; everyMs?: number; signal?: AbortSignal | undefined },
 ): Promise<T> {
   const end = performance.now() + o.timeoutMs;
   let last: unknown;
   while (performance.now() < end) {
+    o.signal?.throwIfAborted();
     try {
       const value = await check();
       if (value !== undefined && value !== false) return value;

@@ -90,7 +90,7 @@ export function configureControlPlane(shape: ClusterShape, peers: Peers): Contro
  */
 export async function startControlPlane(
   shape: ClusterShape,
-  o: { peers: Peers; plane: ControlPlane },
+  o: { peers: Peers; plane: ControlPlane; signal?: AbortSignal | undefined },
 ): Promise<void> {
   const connect = async (pid: number): Promise<void> => {
     const bridges = ['mgmt', ...Array.from({ length: shape.rails }, (_, rail) => `rail${rail}`)];
@@ -115,7 +115,7 @@ export async function startControlPlane(
     await run(['ip', '-batch', '-'], { stdin: outside.join('\n') });
     await ipBatch(pid, inside);
   };
-  await startMachine(CONTROL_PLANE, { peers: o.peers.folder, connect });
+  await startMachine(CONTROL_PLANE, { peers: o.peers.folder, connect, signal: o.signal });
   await Bun.write(ADMIN_KUBECONFIG, kubeconfigOf(o.plane.access('admin')));
 }
 

@@ -77,12 +77,19 @@ export function writeServices(name: string, services: Services): void {
 
 /**
  * Starts a machine and, once its namespaces exist, has `connect` give it its links; its services
- * start after that. Returns the process number of its PID 1.
+ * start after that. Returns the process number of its PID 1. Once `signal` is aborted nothing more is
+ * started; what runs by then is the caller's to end.
  */
 export async function startMachine(
   name: string,
-  o: { peers: string; connect: (pid: number) => Promise<void> },
+  o: {
+    peers: string;
+    connect: (pid: number) => Promise<void>;
+    signal?: AbortSignal | undefined;
+  },
 ): Promise<number> {
+  const { signal } = o;
+  signal?.throwIfAborted();
   if (initPid(name) !== undefined) throw new Error(`the machine ${name} runs already`);
   const root = machineRoot(name);
   const ready = join(root, 'etc/machine/links-ready');
@@ -98,10 +105,12 @@ export async function startMachine(
     { stdin: 'ignore', stdout: log, stderr: log, detached: true, env: machineEnvironment() },
   );
   child.unref();
-  const pid = await waitFor(`first process of ${name}`, () => initPid(name), { timeoutMs: 10_000 });
+  const wait = { timeoutMs: 10_000, signal };
+  const pid = await waitFor(`first process of ${name}`, () => initPid(name), wait);
   await o.connect(pid);
+  signal?.throwIfAborted();
   writeFileSync(ready, '');
-  await waitFor(`root file system of ${name}`, () => hasOwnRoot(pid), { timeoutMs: 10_000 });
+  await waitFor(`root file system of ${name}`, () => hasOwnRoot(pid), wait);
   return pid;
 }
 
@@ -135,7 +144,8 @@ export function enterArguments(name: string, argv: readonly string[]): string[] 
   const pid = initPid(name);
   if (pid === undefined) throw new Error(`the machine ${name} does not run`);
   const wanted = ['--mount', '--net', '--pid', '--uts', '--ipc'];
-  return ['nsenter', '--target', `${pid}`, ...wanted, '--wd=/', '--', ...argv];
+  // nsenter opens the folder before it enters: our own / would be outside, and nobody finds its name.
+  return ['nsenter', '--target', `${pid}`, ...wanted, `--wd=/proc/${pid}/root`, '--', ...argv];
 }
 
 /**

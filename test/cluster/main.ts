@@ -1,6 +1,6 @@
 // A real Kubernetes cluster on this machine, for tests and for developers:
-//   bun test/cluster/main.ts up [--nodes=2] [--rails=8] | down | status | shell
-//     (--has-turn: the caller has the turn, see turn.ts)
+//   bun test/cluster/main.ts up [--nodes=2] [--rails=8] | down [--force] | status | shell
+//     (--has-turn: the caller has the turn, see turn.ts; --force: whoever has it)
 //   bun test/cluster/main.ts exec MACHINE COMMAND...           MACHINE: n1, n2, … or control-plane
 //   bun test/cluster/main.ts node stop|start|reboot MACHINE    a power cut, and back
 //   bun test/cluster/main.ts restart|stop|start MACHINE SERVICE
@@ -8,15 +8,8 @@
 
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import {
-  clusterDown,
-  clusterUp,
-  currentShape,
-  downWhenInterrupted,
-  keepCluster,
-  leftovers,
-  waitForNodes,
-} from './cluster.ts';
+import { clusterDown, currentShape, keepCluster, leftovers, waitForNodes } from './cluster.ts';
+import { ownCluster } from './interrupt.ts';
 import {
   enterArguments,
   machineEnvironment,
@@ -27,8 +20,8 @@ import {
 } from './machine.ts';
 import { loadImage, startNode, stopNode } from './node.ts';
 import { findPeers } from './peers.ts';
-import { ADMIN_KUBECONFIG, nodeName } from './settings.ts';
-import { takeTurn } from './turn.ts';
+import { ADMIN_ENVIRONMENT, nodeName } from './settings.ts';
+import { takeTurn, tryTurn, turnHolder } from './turn.ts';
 
 type Command = (words: string[]) => Promise<number>;
 
@@ -57,19 +50,31 @@ async function up(words: string[]): Promise<number> {
   }
   const onWait = (): void => console.log('waiting: tests, a benchmark or another `up` have it');
   using _turn = values['has-turn'] === true ? undefined : await takeTurn({ onWait });
-  downWhenInterrupted();
   const begin = performance.now();
-  await clusterUp(shape, (message) => {
+  await ownCluster(shape, (message) => {
     console.log(`${((performance.now() - begin) / 1000).toFixed(1).padStart(6)} s  ${message}`);
   });
   keepCluster();
-  console.log(`export KUBECONFIG=${ADMIN_KUBECONFIG}`);
+  for (const [key, value] of Object.entries(ADMIN_ENVIRONMENT)) {
+    console.log(`export ${key}=${value}`);
+  }
   return 0;
 }
 
-async function down(): Promise<number> {
+async function down(words: string[]): Promise<number> {
+  const { values } = parseArgs({ args: words, options: { force: { type: 'boolean' } } });
+  using turn = tryTurn();
+  if (turn === undefined && values.force !== true) {
+    const holder = await turnHolder();
+    const who = holder === undefined ? 'another process' : `process ${holder}`;
+    console.error(`${who} is at work on the cluster (tests, a benchmark or \`up\`)`);
+    console.error(
+      'it takes the cluster down itself; `make cluster-down ARGS=--force` does not wait',
+    );
+    return 1;
+  }
   await clusterDown();
-  const left = await leftovers();
+  const left = leftovers();
   for (const line of left) console.error(`still there: ${line}`);
   if (left.length === 0) console.log('down, and nothing is left of it');
   return left.length === 0 ? 0 : 1;
@@ -128,7 +133,7 @@ async function interactive(
   env: Record<string, string | undefined> = process.env,
 ): Promise<number> {
   const stdio: ['inherit', 'inherit', 'inherit'] = ['inherit', 'inherit', 'inherit'];
-  const child = Bun.spawn(argv, { stdio, env: { ...env, KUBECONFIG: ADMIN_KUBECONFIG } });
+  const child = Bun.spawn(argv, { stdio, env: { ...env, ...ADMIN_ENVIRONMENT } });
   return child.exited;
 }
 

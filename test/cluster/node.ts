@@ -85,11 +85,12 @@ export function installPlugin(name: string, source: string, as = basename(source
  */
 export async function startNode(
   name: string,
-  o: { peers: Peers; shape: ClusterShape },
+  o: { peers: Peers; shape: ClusterShape; signal?: AbortSignal | undefined },
 ): Promise<void> {
+  o.signal?.throwIfAborted();
   makeNodeGroups(name);
   const connect = (pid: number): Promise<void> => connectNode(name, pid, o.shape);
-  await startMachine(name, { peers: o.peers.folder, connect });
+  await startMachine(name, { peers: o.peers.folder, connect, signal: o.signal });
 }
 
 /** A power cut: every process ends, all namespaces, links and mounts go. The disk stays. */

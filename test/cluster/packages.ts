@@ -12,6 +12,32 @@ const NEEDED: readonly { readonly program: string; readonly package: string }[] 
   { program: 'pkg-config', package: 'pkg-config' },
 ];
 
+/** The oldest Go that compiles the peers' modules. */
+const GO_MINOR_MIN = 26;
+
+/** From here on Go fetches by itself a newer Go that a module asks for. */
+const GO_MINOR_FETCHES = 21;
+
+/**
+ * Why no peers can be built; undefined if they can. `output` is what `go env GOVERSION GOTOOLCHAIN`
+ * prints; undefined where there is no Go.
+ */
+export function whyNoGo(output = goSettings()): string | undefined {
+  const needed = `needs a Go toolchain, 1.${GO_MINOR_MIN} or newer, to build Kubernetes`;
+  if (output === undefined) return needed;
+  const [version = '', toolchain = ''] = output.trim().split('\n');
+  const minor = Number(/^go1\.(\d+)/.exec(version)?.[1] ?? Number.NaN);
+  // Between releases the version is that of a commit.
+  if (Number.isNaN(minor) || minor >= GO_MINOR_MIN) return undefined;
+  const fetches = minor >= GO_MINOR_FETCHES && !/^(local|path)$/.test(toolchain);
+  return fetches ? undefined : `${needed}; there is ${version}`;
+}
+
+function goSettings(): string | undefined {
+  if (Bun.which('go') === null) return undefined;
+  return Bun.spawnSync(['go', 'env', 'GOVERSION', 'GOTOOLCHAIN']).stdout.toString();
+}
+
 /**
  * Packages that are missing. runc is compiled against the headers of libseccomp, and with it
  * against those of the C library.

@@ -12,6 +12,15 @@ export const STATE = '/tmp/multi-nic-cluster';
 /** Kubeconfig of the administrator, in JSON, which is YAML too. */
 export const ADMIN_KUBECONFIG = join(STATE, 'admin.kubeconfig');
 
+/** What kubectl remembers of the API server; it has its place in a home folder unless told. */
+export const KUBECTL_CACHE = join(STATE, 'kubectl-cache');
+
+/** Variables with which kubectl talks to this cluster and leaves nothing elsewhere. */
+export const ADMIN_ENVIRONMENT = {
+  KUBECONFIG: ADMIN_KUBECONFIG,
+  KUBECACHEDIR: KUBECTL_CACHE,
+} as const;
+
 /** How large a cluster is. */
 export interface ClusterShape {
   /** 2 to 9 machines with a kubelet. */

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { run } from './command.ts';
 import { findPeers } from './peers.ts';
 import { MANIFESTS } from './product.ts';
-import { ADMIN_KUBECONFIG, STATE } from './settings.ts';
+import { ADMIN_ENVIRONMENT, STATE } from './settings.ts';
 
 const FOLDER = join(STATE, 'transcript');
 
@@ -28,7 +28,7 @@ export class Transcript {
     const folder = dirname((await findPeers()).outside('kubectl'));
     const output = await run(['sh', '-ec', command], {
       folder: FOLDER,
-      env: { KUBECONFIG: ADMIN_KUBECONFIG, PATH: `${folder}:${process.env.PATH}` },
+      env: { ...ADMIN_ENVIRONMENT, PATH: `${folder}:${process.env.PATH}` },
       timeoutMs: 120_000,
     });
     const lines = output.trimEnd().split('\n');

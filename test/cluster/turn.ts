@@ -2,6 +2,11 @@
 // its cluster is up, and `up` as long as it is at work.
 import { waitFor } from './command.ts';
 
+const SOCKET = '\0multi-nic-cluster';
+
+/** A holder that is at work answers late. */
+const ANSWER_MS_MAX = 5000;
+
 /** As long as the longest of them takes, with a slow machine in mind. */
 export const TURN_MS_MAX = 20 * 60_000;
 
@@ -12,22 +17,52 @@ export const TURN_MS_MAX = 20 * 60_000;
 export async function takeTurn(o: { onWait?: () => void } = {}): Promise<Disposable> {
   const what = 'the turn on the one cluster of this machine';
   let isFirst = true;
-  const tryTurn = (): Disposable | undefined => {
-    const turn = listen();
+  const take = (): Disposable | undefined => {
+    const turn = tryTurn();
     if (turn === undefined && isFirst) o.onWait?.();
     isFirst = false;
     return turn;
   };
-  return await waitFor(what, tryTurn, { timeoutMs: TURN_MS_MAX, everyMs: 500 });
+  return await waitFor(what, take, { timeoutMs: TURN_MS_MAX, everyMs: 500 });
+}
+
+/** Number of the process that has the turn; undefined if none has, or if it says nothing. */
+export async function turnHolder(): Promise<number | undefined> {
+  const answer = Promise.withResolvers<string>();
+  const timer = setTimeout(() => answer.resolve(''), ANSWER_MS_MAX);
+  try {
+    await Bun.connect({
+      unix: SOCKET,
+      socket: {
+        data: (socket, text) => {
+          answer.resolve(text.toString());
+          socket.end();
+        },
+        close: () => answer.resolve(''),
+        error: () => answer.resolve(''),
+      },
+    });
+    const text = await answer.promise;
+    return /^\d+$/.test(text) ? Number(text) : undefined;
+  } catch {
+    return undefined; // given back meanwhile
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**
  * An abstract socket: only one process can have it, it leaves no file, and it ends with its holder.
+ * Whoever connects is told the holder's process number. Undefined if another process has it.
  */
-function listen(): Disposable | undefined {
+export function tryTurn(): Disposable | undefined {
   try {
-    const unix = '\0multi-nic-cluster';
-    const listener = Bun.listen({ unix, socket: { data: () => undefined } });
+    const socket = {
+      // Who asked hangs up: to one whom we leave first the connection may look as if refused.
+      open: (peer: Bun.Socket) => void peer.write(`${process.pid}`),
+      data: () => undefined,
+    };
+    const listener = Bun.listen({ unix: SOCKET, socket });
     return { [Symbol.dispose]: () => listener.stop(true) };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') return undefined;

@@ -169,7 +169,7 @@ if (requirement('cluster faults', whyNoCluster())) {
       } finally {
         await startService(CONTROL_PLANE, 'apiserver');
       }
-      await waitForNodes(nodeNames(), 120_000);
+      await waitForNodes(nodeNames(), { timeoutMs: 120_000 });
       await waitForProduct({ timeoutMs: 120_000 });
     };
     if (requirement(away, whyNotWithoutApi())) test(away, withoutApi);

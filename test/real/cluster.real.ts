@@ -2,12 +2,14 @@
 // interfaces through the meta-plugin and the reference plugins, that machines survive restarts, and
 // that nothing is left when it is down.
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { callApi } from '../cluster/api.ts';
 import {
   adminAccess,
   applyObjects,
+  BUILT,
   clusterDown,
   currentShape,
   leftovers,
@@ -15,7 +17,13 @@ import {
   whyNoCluster,
 } from '../cluster/cluster.ts';
 import { waitFor } from '../cluster/command.ts';
-import { restartService, runOn, startService, stopService } from '../cluster/machine.ts';
+import {
+  restartService,
+  runningMachines,
+  runOn,
+  startService,
+  stopService,
+} from '../cluster/machine.ts';
 import { startNode, stopNode } from '../cluster/node.ts';
 import { readNodeState, waitForNodeState } from '../cluster/node-state.ts';
 import { findPeers } from '../cluster/peers.ts';
@@ -30,7 +38,7 @@ import {
   runInPod,
   waitReady,
 } from '../cluster/pods.ts';
-import { CONTROL_PLANE, railNic } from '../cluster/settings.ts';
+import { API_ADDRESS, CONTROL_PLANE, KUBECTL_CACHE, railNic, STATE } from '../cluster/settings.ts';
 import { useCluster } from '../cluster/suite.ts';
 import { takeTurn } from '../cluster/turn.ts';
 import { requirement } from '../helpers/requirement.ts';
@@ -38,11 +46,26 @@ import { requirement } from '../helpers/requirement.ts';
 const SYSCTLS = ['vm/overcommit_memory', 'vm/panic_on_oom', 'kernel/panic', 'kernel/panic_on_oops'];
 const FOLDERS = ['/var/lib/kubelet', '/var/lib/containerd', '/etc/cni', '/opt/cni', '/var/lib/cni'];
 
+/** How long `up` may take; it takes some 5 s. */
+const UP_MS_MAX = 60_000;
+
+/** Between the start of the control plane and that of the first node, roughly. */
+const NODES_START_MS = 1500;
+
+/** What kubectl keeps in a home folder about the API server, with the time of the last change. */
+function kubectlMemory(): string[] {
+  const folder = join(homedir(), '.kube/cache/discovery');
+  if (!existsSync(folder)) return [];
+  const own = readdirSync(folder).filter((name) => name.startsWith(API_ADDRESS));
+  return own.map((name) => `${name} ${statSync(join(folder, name)).mtimeMs}`);
+}
+
 /** What the cluster might change on this machine without a trace in its own names. */
 function machineState(): Record<string, unknown> {
   const sysctls = SYSCTLS.map((name) => readFileSync(`/proc/sys/${name}`, 'utf8'));
   const forward = readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8');
-  return { sysctls, forward, folders: FOLDERS.map((folder) => existsSync(folder)) };
+  const folders = FOLDERS.map((folder) => existsSync(folder));
+  return { sysctls, forward, folders, kubectl: kubectlMemory() };
 }
 
 /**
@@ -64,6 +87,11 @@ function definition(name: string, rail: number): object {
   };
 }
 
+function main(...words: string[]): Bun.Subprocess<'ignore', 'pipe', 'pipe'> {
+  const argv = [process.execPath, join(import.meta.dir, '../cluster/main.ts'), ...words];
+  return Bun.spawn(argv, { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' });
+}
+
 const networks = (host: number): string =>
   JSON.stringify([
     { name: 'one', ips: [`192.168.1.${host}/24`] },
@@ -74,8 +102,16 @@ if (requirement('cluster', whyNoCluster())) {
   describe('test cluster', () => {
     const before = machineState();
 
-    useCluster({ nodes: 2, rails: 2 }, async () => {
+    let upMs = 0;
+
+    useCluster({ nodes: 2, rails: 2 }, async (ms) => {
+      upMs = ms;
       await applyObjects(await findPeers(), [definition('one', 0), definition('two', 1)]);
+    });
+
+    test('it is up within a minute once its programs are built', () => {
+      expect(upMs).toBeGreaterThan(0);
+      expect(upMs).toBeLessThan(UP_MS_MAX);
     });
 
     test('pods on two nodes reach each other over both of their further networks', async () => {
@@ -162,9 +198,19 @@ if (requirement('cluster', whyNoCluster())) {
       expect(await listPods('cut')).toEqual([]);
     });
 
+    test('who has the turn is not robbed of the cluster by a `down`, unless by force', async () => {
+      const machines = runningMachines();
+      expect(machines).toHaveLength(3);
+      const child = main('down');
+      expect(await child.exited).toBe(1);
+      expect(await child.stderr.text()).toContain(`process ${process.pid} is at work`);
+      expect(runningMachines()).toEqual(machines);
+    });
+
     test('when it is down nothing is left', async () => {
-      await clusterDown();
-      expect(await leftovers()).toEqual([]);
+      expect(existsSync(KUBECTL_CACHE)).toBe(true);
+      expect(await main('down', '--force').exited).toBe(0);
+      expect(leftovers()).toEqual([]);
       expect(machineState()).toEqual(before);
       await clusterDown();
     });
@@ -177,33 +223,47 @@ if (requirement('cluster', whyNoCluster())) {
     });
     afterAll(() => turn?.[Symbol.dispose]());
 
-    const start = async (): Promise<Bun.Subprocess<'ignore', 'pipe', 'pipe'>> => {
-      const main = join(import.meta.dir, '../cluster/main.ts');
-      const child = Bun.spawn([process.execPath, main, 'up', '--rails=2', '--has-turn'], {
-        stdin: 'ignore',
-        stdout: 'pipe',
-        stderr: 'pipe',
-      });
+    const start = async (step: string): Promise<Bun.Subprocess> => {
+      const child = main('up', '--rails=2', '--has-turn');
       for await (const text of child.stdout) {
-        if (new TextDecoder().decode(text).includes('machines started')) break;
+        if (new TextDecoder().decode(text).includes(step)) break;
       }
       return child;
     };
-
-    test('by ^C leaves nothing', async () => {
-      const child = await start();
+    const interrupt = async (child: Bun.Subprocess): Promise<void> => {
       child.kill('SIGINT');
       expect(await child.exited).toBe(130);
-      expect(await leftovers()).toEqual([]);
+      expect(leftovers()).toEqual([]);
+    };
+
+    for (const step of [BUILT, 'control plane started', 'machines started']) {
+      test(`by ^C after '${step}' leaves nothing`, async () => {
+        await interrupt(await start(step));
+      });
+    }
+
+    test('by ^C when a node is about to start leaves nothing', async () => {
+      const child = await start('control plane started');
+      const disk = (): boolean => existsSync(join(STATE, 'n1'));
+      await waitFor('the disk of n1', disk, { timeoutMs: 60_000, everyMs: 1 });
+      await interrupt(child);
+    });
+
+    // Where starting and removing meet is a matter of milliseconds: another moment in every run.
+    const seed = Number(process.env.TEST_SEED ?? Date.now() % 1_000_000);
+    test(`by ^C at some moment before the nodes start leaves nothing (seed ${seed})`, async () => {
+      const child = await start('control plane started');
+      await Bun.sleep(seed % NODES_START_MS);
+      await interrupt(child);
     });
 
     test('by SIGKILL leaves nothing after down', async () => {
-      const child = await start();
+      const child = await start('machines started');
       child.kill('SIGKILL');
       await child.exited;
-      expect(await leftovers()).not.toEqual([]);
+      expect(leftovers()).not.toEqual([]);
       await clusterDown();
-      expect(await leftovers()).toEqual([]);
+      expect(leftovers()).toEqual([]);
     });
   });
 }
