@@ -1,6 +1,7 @@
 // The original's paths for routes and for the choice of NICs: whatever is unknown, refused or not
 // there is said, in the shapes that its clients understand.
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
+import golden from '../golden/pools/requests.json';
 import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, putHost, rail, startCluster } from './cluster.ts';
 import { keepDirectory } from './cluster-scene.ts';
@@ -179,5 +180,21 @@ describe('select', () => {
       422,
       { detail: unasked },
     ]);
+  });
+});
+
+describe('allocate and deallocate', () => {
+  test.each(golden.rows)('$about', async ({ pools, masters, allocated, released }) => {
+    const n = pools.length;
+    const objects = [networkObject({ nics: n }), hostObject({ name: NODE, hostIndex: 0, nics: n })];
+    await using h = await startHarness({ hostNet: createFakeHost(n), objects, env });
+    expect(h.daemon.parts.pools.records().map(({ plan }) => plan.interfaceName)).toEqual(pools);
+    const request = { pod: 'podA', namespace: 'default', host: NODE, def: 'net', masters };
+    const count = ([status, body]: [number, unknown]): number =>
+      status === 200 ? Array.from(Object(body ?? [])).length : status;
+    expect(count(await post(h, '/allocate', request))).toBe(allocated);
+    expect(h.daemon.parts.journal.held()).toHaveLength(released);
+    expect(count(await post(h, '/deallocate', request))).toBe(released);
+    expect(h.daemon.parts.journal.held()).toEqual([]);
   });
 });
