@@ -43,6 +43,13 @@ describe('install manifest', () => {
     expect(namespace).toBeLessThan(first);
   });
 
+  test('every right has its reason on the line before', () => {
+    const lines = readFileSync(join(folder, '10-namespace-and-access.yaml'), 'utf8').split('\n');
+    const rules = lines.flatMap((line, at) => (line.startsWith('  - apiGroups:') ? [at] : []));
+    expect(rules.length).toBeGreaterThan(10);
+    expect(rules.filter((at) => !/^ {2}# [A-Z]/.test(lines[at - 1] ?? ''))).toEqual([]);
+  });
+
   test('no object of our own kinds is in it: its definition would not be established yet', () => {
     const kinds = new Set(['MultiNicNetwork', 'Config', 'CIDR', 'IPPool', 'HostInterface']);
     expect(manifests.filter(({ kind }) => kinds.has(kind))).toEqual([]);

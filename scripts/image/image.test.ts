@@ -90,6 +90,17 @@ describe('tar', () => {
     expect(name(tar.length - 3 * 512)).toBe('a/also');
   });
 
+  test('a hard link has the mode of its file', () => {
+    const at = writeTar(entries).length - 3 * 512;
+    const mode = new TextDecoder().decode(writeTar(entries).subarray(at + 100, at + 107));
+    expect(mode).toBe('0000755');
+  });
+
+  test('a hard link to what is no file is refused', () => {
+    const link = { kind: 'hardlink', path: 'c', target: 'absent' } as const;
+    expect(() => writeTar([...entries, link])).toThrow('c leads to absent');
+  });
+
   test('a path given twice is refused', () => {
     expect(() => writeTar([...entries, ...entries.slice(0, 1)])).toThrow('a/also');
   });

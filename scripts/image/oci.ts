@@ -21,7 +21,12 @@ export interface PackedImage {
   readonly tar: Uint8Array;
   /** Digest of the manifest, `sha256:…`: what a registry shows and what a pull by digest names. */
   readonly digest: string;
+  /** Each as a compressed tar, lowest first. */
+  readonly layers: readonly Uint8Array[];
 }
+
+/** The environment of every process in our images. */
+export const IMAGE_ENV: readonly string[] = ['PATH=/usr/local/bin:/usr/bin:/bin'];
 
 interface Blob {
   readonly digest: string;
@@ -37,7 +42,7 @@ export function packImage(content: ImageContent, reference: string): PackedImage
     os: 'linux',
     config: {
       User: content.user,
-      Env: ['PATH=/usr/local/bin:/usr/bin:/bin'],
+      Env: IMAGE_ENV,
       Entrypoint: content.entrypoint,
       Cmd: content.command,
       WorkingDir: '/',
@@ -75,7 +80,11 @@ export function packImage(content: ImageContent, reference: string): PackedImage
   const entries = [...files].map(
     ([path, data]) => ({ kind: 'file', path, mode: 0o644, data }) as const,
   );
-  return { tar: writeTar(withParents(entries)), digest: manifest.digest };
+  return {
+    tar: writeTar(withParents(entries)),
+    digest: manifest.digest,
+    layers: layers.map(({ blob }) => blob.data),
+  };
 }
 
 /** Adds the directories that the entries lie in and that nobody named. */

@@ -1,5 +1,5 @@
-// What goes into each image of ours. deploy/images/*.Containerfile say the same for those who have
-// a container engine.
+// What goes into each image of ours. deploy/images/*.Containerfile make the same of the same layers
+// with a container engine.
 
 import { readFileSync } from 'node:fs';
 import { librariesOf } from './elf.ts';
@@ -32,17 +32,33 @@ export function programsOf(image: ProductImage): string[] {
   return image === 'controller' ? ['multi-nic-controller'] : ['multi-nicd', 'multi-nic'];
 }
 
-/** The content of one image; `programPath` says where a compiled program lies. */
+/** Where the parts of an image are taken from. */
+export interface ImageSources {
+  /** Where a compiled program lies. */
+  readonly programPath: (name: string) => string;
+  /** Root of the file system that has the libraries. Default: this machine's. */
+  readonly libraryRoot?: string;
+}
+
+/** The libraries that the programs of an image load, as it holds them. */
+export function librariesIn(image: ProductImage, o: ImageSources): Map<string, Uint8Array> {
+  return librariesOf(o.programPath(mainProgram(image)), o.libraryRoot);
+}
+
+function mainProgram(image: ProductImage): string {
+  return image === 'controller' ? 'multi-nic-controller' : 'multi-nicd';
+}
+
+/** The content of one image. */
 export function productImage(
   image: ProductImage,
-  o: { version: string; programPath: (name: string) => string },
+  o: ImageSources & { version: string },
 ): ImageContent {
-  const main = image === 'controller' ? 'multi-nic-controller' : 'multi-nicd';
+  const main = mainProgram(image);
   const programs: TarEntry[] = [fileEntry(`usr/local/bin/${main}`, o.programPath(main), 0o755)];
   if (image === 'daemon') programs.push(...cniPrograms(o.programPath('multi-nic')));
-  const libraries = librariesOf(o.programPath(main));
   return {
-    layers: [[...baseEntries(), ...libraryEntries(libraries)], programs],
+    layers: [[...baseEntries(), ...libraryEntries(librariesIn(image, o))], programs],
     architecture: dockerArchitecture(),
     entrypoint: [`/usr/local/bin/${main}`],
     command: [],

@@ -19,21 +19,34 @@ const TYPE_FLAG = { file: '0', hardlink: '1', symlink: '2', directory: '5' } as 
 
 /**
  * The archive as one buffer. Order: directories, files and symlinks, hard links, each by path, so
- * that a reader always has what an entry needs. Throws if two entries have one path, or if a path
- * does not fit into a ustar header.
+ * that a reader always has what an entry needs. Throws if two entries have one path, if a path does
+ * not fit into a ustar header, or if a hard link leads to no file of the archive.
  */
 export function writeTar(entries: readonly TarEntry[]): Uint8Array {
   const sorted = [...entries].sort(byRankThenPath);
   const seen = new Set<string>();
+  const modes = new Map(
+    entries.flatMap((entry) => (entry.kind === 'file' ? [[entry.path, entry.mode] as const] : [])),
+  );
   const parts: Uint8Array[] = [];
   for (const entry of sorted) {
     if (seen.has(entry.path)) throw new Error(`two entries have the path ${entry.path}`);
     seen.add(entry.path);
-    parts.push(header(entry));
+    parts.push(header(entry, modeOf(entry, modes)));
     if (entry.kind === 'file') parts.push(entry.data, padding(entry.data.length));
   }
   parts.push(new Uint8Array(2 * BLOCK));
   return join(parts);
+}
+
+/** A hard link is its file, so it has that one's mode; of a symlink the mode means nothing. */
+function modeOf(entry: TarEntry, fileModes: ReadonlyMap<string, number>): number {
+  if (entry.kind === 'symlink') return 0o777;
+  if (entry.kind !== 'hardlink') return entry.mode;
+  const mode = fileModes.get(entry.target);
+  if (mode === undefined)
+    throw new Error(`${entry.path} leads to ${entry.target}, which is no file`);
+  return mode;
 }
 
 /** The directories above `path`, outermost first: `a/b/c` gives `a`, `a/b`. */
@@ -53,7 +66,7 @@ function byRankThenPath(a: TarEntry, b: TarEntry): number {
  * Layout of a ustar header, by offset: name 0, mode 100, uid 108, gid 116, size 124, mtime 136,
  * checksum 148, type 156, link 157, magic 257.
  */
-function header(entry: TarEntry): Uint8Array {
+function header(entry: TarEntry, mode: number): Uint8Array {
   const block = new Uint8Array(BLOCK);
   const text = (offset: number, length: number, value: string): void => {
     const bytes = new TextEncoder().encode(value);
@@ -63,7 +76,7 @@ function header(entry: TarEntry): Uint8Array {
   const octal = (offset: number, length: number, value: number): void =>
     text(offset, length, `${value.toString(8).padStart(length - 1, '0')}\0`);
   text(0, 100, entry.kind === 'directory' ? `${entry.path}/` : entry.path);
-  octal(100, 8, 'mode' in entry ? entry.mode : 0o777);
+  octal(100, 8, mode);
   octal(108, 8, 0);
   octal(116, 8, 0);
   octal(124, 12, entry.kind === 'file' ? entry.data.length : 0);
