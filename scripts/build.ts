@@ -115,12 +115,13 @@ async function compile(name: string, program: Program, output: string): Promise<
 
 /**
  * Compiles one program, `entry` being relative to the root, and returns the files that went into it.
- * Throws what Bun.build throws.
+ * It says `version` about itself; that of the package unless told. Throws what Bun.build throws.
  */
 export async function compileFile(o: {
   readonly entry: string;
   readonly output: string;
   readonly shortLived: boolean;
+  readonly version?: string;
 }): Promise<string[]> {
   const built = await Bun.build({
     entrypoints: [join(ROOT, o.entry)],
@@ -129,7 +130,7 @@ export async function compileFile(o: {
     minify: true,
     bytecode: true,
     metafile: true,
-    define: { 'process.env.MULTI_NIC_VERSION': JSON.stringify(packageVersion()) },
+    define: { 'process.env.MULTI_NIC_VERSION': JSON.stringify(o.version ?? packageVersion()) },
     // A program started by root must not read settings from whatever folder it is started in.
     compile: {
       outfile: o.output,

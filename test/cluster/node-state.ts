@@ -51,8 +51,8 @@ export async function waitForNodeState(node: string, before: readonly string[]):
   }
 }
 
-/** Marked + and -. */
-function compareStates(before: readonly string[], after: readonly string[]): string[] {
+/** What only one of the states has, marked + for the later and - for the earlier. */
+export function compareStates(before: readonly string[], after: readonly string[]): string[] {
   const others = (one: readonly string[], other: readonly string[]): string[] =>
     one.filter((line) => !other.includes(line) && !STAYS.test(line));
   return [

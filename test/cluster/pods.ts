@@ -4,8 +4,9 @@
 import { type ApiAccess, at, callApi, listAt, readApi, textAt } from './api.ts';
 import { adminAccess } from './cluster.ts';
 import { run, waitFor } from './command.ts';
+import { describeNeighbours } from './neighbours.ts';
 import { findPeers } from './peers.ts';
-import { ADMIN_KUBECONFIG, POD_IMAGE } from './settings.ts';
+import { ADMIN_ENVIRONMENT, POD_IMAGE } from './settings.ts';
 
 /** A pod to make. */
 export interface PodRequest {
@@ -98,6 +99,31 @@ export async function deletePods(
   await waitFor(`end of the pods of ${group}`, gone, { timeoutMs: o.timeoutMs });
 }
 
+/**
+ * Removes what a test that failed has left in a namespace, so that the next one begins like the
+ * first: Deployments, and pods of other groups than those to keep.
+ */
+export async function clearPods(
+  o: { keep?: readonly string[]; namespace?: string } = {},
+): Promise<void> {
+  const deployments = `/apis/apps/v1/namespaces/${o.namespace ?? 'default'}/deployments`;
+  await deleteAll(`${deployments}?propagationPolicy=Background`);
+  const others = `labelSelector=group%20notin%20(${['', ...(o.keep ?? [])].join(',')})`;
+  const path = `${podsPath(o.namespace)}?${others}`;
+  const gone = async (): Promise<boolean> => {
+    // Again and again: the owner of a pod may not have heard yet that it is gone itself.
+    const pods = listAt(await readApi(adminAccess(), path), 'items');
+    if (pods.length > 0) await deleteAll(path);
+    return pods.length === 0;
+  };
+  await waitFor('removal of pods', gone, { timeoutMs: 120_000, everyMs: 300 });
+}
+
+async function deleteAll(path: string): Promise<void> {
+  const reply = await callApi(adminAccess(), { method: 'DELETE', path });
+  if (reply.status !== 200) throw new Error(`deleting ${path}: ${JSON.stringify(reply.body)}`);
+}
+
 /** Pods with this `group` label. */
 export async function listPods(group: string, namespace?: string): Promise<unknown[]> {
   const path = `${podsPath(namespace)}?labelSelector=group%3D${group}`;
@@ -117,7 +143,7 @@ export async function runInPod(
 ): Promise<string> {
   const kubectl = (await findPeers()).outside('kubectl');
   return run([kubectl, 'exec', '-n', namespace, name, '--', '/bin/sh', '-ec', script], {
-    env: { KUBECONFIG: ADMIN_KUBECONFIG },
+    env: ADMIN_ENVIRONMENT,
   });
 }
 
@@ -137,7 +163,8 @@ export function networksOf(pod: unknown): PodNetwork[] {
 
 /**
  * Pings every pod from every other one, each address of an interface from the interface of the same
- * name. Throws with the pairs that got no answer; returns how many did.
+ * name. Throws with the pairs that got no answer and what is known of neighbours; returns how many
+ * did.
  */
 export async function pingAll(pods: readonly unknown[]): Promise<number> {
   const targets = pods.map((pod) => ({
@@ -165,7 +192,11 @@ export async function pingAll(pods: readonly unknown[]): Promise<number> {
   );
   const all = lines.flat();
   const lost = all.filter((line) => !line.includes(': ok '));
-  if (lost.length > 0) throw new Error(`no answer to pings:\n${lost.join('\n')}`);
+  if (lost.length > 0) {
+    const nodes = new Set(pods.map((pod) => textAt(pod, 'spec', 'nodeName')));
+    const neighbours = await describeNeighbours([...nodes]);
+    throw new Error(['no answer to pings:', ...lost, ...neighbours].join('\n'));
+  }
   return all.length;
 }
 

@@ -2,15 +2,17 @@
 // would, its objects.
 
 import { dirname, join } from 'node:path';
-import { buildPrograms } from '../../scripts/build.ts';
-import { PRODUCT_IMAGES, type ProductImage } from '../../scripts/image/recipes.ts';
+import { buildPrograms, compileFile, programPath } from '../../scripts/build.ts';
+import { packImage } from '../../scripts/image/oci.ts';
+import { IMAGE_PREFIX, PRODUCT_IMAGES, productImage } from '../../scripts/image/recipes.ts';
 import { type WrittenImage, writeProductImage } from '../../scripts/image.ts';
 import { at, callApi, listAt, readApi } from './api.ts';
 import { adminAccess, currentShape } from './cluster.ts';
 import { run, waitFor } from './command.ts';
+import { runOn } from './machine.ts';
 import { loadImage } from './node.ts';
 import { findPeers } from './peers.ts';
-import { ADMIN_KUBECONFIG, nodeName, railNetwork, STATE } from './settings.ts';
+import { ADMIN_ENVIRONMENT, nodeName, railNetwork, STATE } from './settings.ts';
 
 const ROOT = dirname(dirname(import.meta.dir));
 
@@ -20,6 +22,7 @@ export const MANIFESTS = join(ROOT, 'deploy');
 /** Namespace of the controller and the daemons. */
 export const PRODUCT_NAMESPACE = 'multi-nic-cni-operator';
 
+const CNI_ENTRY = 'src/cni/main.ts';
 const GROUP = '/apis/multinic.fms.io/v1';
 const DEFINITIONS = 'network-attachment-definitions';
 
@@ -29,29 +32,51 @@ export function nodeNames(): string[] {
 }
 
 /** Builds the programs and their images and imports these into every node. */
-export async function loadProduct(
-  o: { tag?: string; images?: readonly ProductImage[] } = {},
-): Promise<WrittenImage[]> {
+export async function loadProduct(): Promise<WrittenImage[]> {
   await buildPrograms(['multi-nic', 'multi-nicd', 'multi-nic-controller']);
-  const peers = await findPeers();
   const written: WrittenImage[] = [];
-  // Under their own tag they are those of `make images`, packed once.
-  const where = o.tag === undefined ? {} : { tag: o.tag, output: join(STATE, 'images') };
-  for (const image of o.images ?? PRODUCT_IMAGES) {
-    written.push(await writeProductImage(image, where));
-  }
+  // Those of `make images`, packed once.
+  for (const image of PRODUCT_IMAGES) written.push(await writeProductImage(image));
+  await loadFiles(written.map(({ file }) => file));
+  return written;
+}
+
+/**
+ * Imports into every node an image of the daemon that carries a CNI executable of this version, and
+ * returns the image's name. The daemon itself is the one that `loadProduct` built.
+ */
+export async function loadNewerDaemon(version: string): Promise<string> {
+  const executable = join(STATE, 'newer/multi-nic');
+  await compileFile({ entry: CNI_ENTRY, output: executable, shortLived: true, version });
+  const content = productImage('daemon', {
+    version,
+    programPath: (name) => (name === 'multi-nic' ? executable : programPath(name)),
+  });
+  const reference = `${IMAGE_PREFIX}/daemon:${version}`;
+  const file = join(STATE, 'newer/daemon.tar');
+  await Bun.write(file, packImage(content, reference).tar);
+  await loadFiles([file]);
+  return reference;
+}
+
+/** What the CNI executable that is installed on a node says about itself. */
+export async function installedVersion(node: string): Promise<string> {
+  return (await runOn(node, ['/opt/cni/bin/multi-nic', '--version'])).trim();
+}
+
+async function loadFiles(files: readonly string[]): Promise<void> {
+  const peers = await findPeers();
   const imports = nodeNames().map(async (node) => {
-    for (const { file } of written) await loadImage(node, file, peers);
+    for (const file of files) await loadImage(node, file, peers);
   });
   await Promise.all(imports);
-  return written;
 }
 
 /** Runs kubectl as the administrator and returns what it printed. */
 export async function kubectl(argv: readonly string[], stdin?: string): Promise<string> {
   const program = (await findPeers()).outside('kubectl');
   return run([program, ...argv], {
-    env: { KUBECONFIG: ADMIN_KUBECONFIG },
+    env: ADMIN_ENVIRONMENT,
     timeoutMs: 120_000,
     ...(stdin === undefined ? {} : { stdin }),
   });
@@ -110,15 +135,18 @@ export async function mergePatch(path: string, body: unknown): Promise<void> {
 }
 
 /**
- * A network over the first `nics` rails: macvlan, because it is the kind that most kernels have.
+ * A network over the first `nics` rails: macvlan, because it is the kind that most kernels have. In
+ * mode l3, hosts have routes to the pods of the others; l2 unless told.
  */
 export function networkObject(o: {
   name: string;
   nics: number;
   subnet: string;
+  vlanMode?: 'l2' | 'l3';
   namespaces?: readonly string[];
 }): object {
-  const ipam = { type: 'multi-nic-ipam', hostBlock: 4, interfaceBlock: 4, vlanMode: 'l2' };
+  const blocks = { hostBlock: 4, interfaceBlock: 4 };
+  const ipam = { type: 'multi-nic-ipam', ...blocks, vlanMode: o.vlanMode ?? 'l2' };
   const rails = Array.from({ length: o.nics }, (_, rail) => railNetwork(rail).v4);
   return {
     apiVersion: 'multinic.fms.io/v1',
@@ -149,7 +177,7 @@ export async function waitForDefinition(name: string, namespace: string): Promis
   const path = `/apis/k8s.cni.cncf.io/v1/namespaces/${namespace}/${DEFINITIONS}/${name}`;
   const there = async (): Promise<boolean> =>
     (await callApi(adminAccess(), { path })).status === 200;
-  await waitFor(`definition ${namespace}/${name}`, there, { timeoutMs: 30_000, everyMs: 100 });
+  await waitFor(`definition ${namespace}/${name}`, there, { timeoutMs: 60_000, everyMs: 100 });
 }
 
 /** Waits until the daemons of all nodes have a usable pool for each of the network's NICs. */

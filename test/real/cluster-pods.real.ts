@@ -3,14 +3,17 @@
 // compared.
 import { afterEach, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
+import type { WrittenImage } from '../../scripts/image.ts';
 import { at, callApi, listAt, readApi } from '../cluster/api.ts';
 import { adminAccess, whyNoCluster } from '../cluster/cluster.ts';
 import { waitFor } from '../cluster/command.ts';
 import { waitForConsistency } from '../cluster/consistency.ts';
+import { imageFiles } from '../cluster/image-files.ts';
 import { runOn } from '../cluster/machine.ts';
 import { readNodeState, waitForNodeState } from '../cluster/node-state.ts';
 import { whyNoMultus } from '../cluster/pod-network.ts';
 import {
+  clearPods,
   createPods,
   deletePods,
   listPods,
@@ -33,6 +36,12 @@ import {
 } from '../cluster/product.ts';
 import { railNetwork } from '../cluster/settings.ts';
 import { useCluster } from '../cluster/suite.ts';
+import {
+  type NodeStates,
+  readNodeStates,
+  readOurRoutes,
+  waitForTidyNodes,
+} from '../cluster/traces.ts';
 import { Transcript } from '../cluster/transcript.ts';
 import { requirement } from '../helpers/requirement.ts';
 
@@ -40,6 +49,9 @@ const NICS = 8;
 const NETWORK = 'cluster-net';
 const SUBNET = '10.64.0.0/12';
 const PODS_PER_NODE = 20;
+/** In every image besides its programs: parts of the C library, with the loader, and base files. */
+const LIBRARY = /^(usr\/)?lib[\w/-]*\/(ld-linux[\w.-]*|(libc|libm|libdl|libpthread)\.so\.\d)$/;
+const BASE_FILES = ['etc/group', 'etc/nsswitch.conf', 'etc/passwd', 'var/run'];
 /** What the README shows of an installation. */
 const TRANSCRIPT = join(import.meta.dir, '../../build/transcript.txt');
 
@@ -49,13 +61,39 @@ requirement('cluster pods through a real Multus', whyNoMultus());
 if (requirement('cluster pods', whyNoCluster())) {
   describe('product on a cluster', () => {
     const shell = new Transcript();
+    /** Pods that more than one test uses. */
+    let kept: readonly string[] = ['pair'];
+    /** Routes of ours on each node: one per NIC to each other node while there is a network. */
+    let routes = 0;
+    let tidy: NodeStates = new Map();
+    let images: readonly WrittenImage[] = [];
 
     useCluster({ nodes: 2, rails: NICS }, async () => {
-      await loadProduct();
+      images = await loadProduct();
+      tidy = await readNodeStates(nodeNames());
     });
     afterEach(async () => {
+      await clearPods({ keep: kept });
       const installed = await callApi(adminAccess(), { path: '/apis/multinic.fms.io/v1/ippools' });
       if (installed.status === 200) await waitForConsistency();
+      await waitForTidyNodes(tidy, { routes });
+    });
+
+    test('the images carry the programs, the C library and nothing else', async () => {
+      const [controller = [], daemon = []] = await Promise.all(
+        images.map(({ file }) => imageFiles(file)),
+      );
+      const rest = (files: readonly string[]): string[] =>
+        files.filter((path) => !LIBRARY.test(path) && !BASE_FILES.includes(path));
+      expect(rest(controller)).toEqual(['usr/local/bin/multi-nic-controller']);
+      const executables = ['aws-ipvlan', 'multi-nic', 'multi-nic-ipam'];
+      const installed = executables.map((name) => `opt/multi-nic/bin/${name}`);
+      expect(rest(daemon)).toEqual([...installed, 'usr/local/bin/multi-nicd']);
+      for (const files of [controller, daemon]) {
+        expect(files).toEqual(expect.arrayContaining([...BASE_FILES]));
+        expect(files.filter((path) => LIBRARY.test(path)).length).toBeGreaterThanOrEqual(2);
+        expect(files.length).toBe(new Set(files).size);
+      }
     });
 
     test('one kubectl apply installs all of it', async () => {
@@ -82,7 +120,8 @@ if (requirement('cluster pods', whyNoCluster())) {
 
     test('a network becomes definitions in namespaces and a pool per NIC and node', async () => {
       await kubectl(['create', 'namespace', 'team']);
-      const network = networkObject({ name: NETWORK, nics: NICS, subnet: SUBNET });
+      routes = NICS * (nodeNames().length - 1);
+      const network = networkObject({ name: NETWORK, nics: NICS, subnet: SUBNET, vlanMode: 'l3' });
       await shell.writeFile('network.yaml', network);
       await shell.type('kubectl apply -f network.yaml');
       for (const namespace of ['default', 'team']) await waitForDefinition(NETWORK, namespace);
@@ -112,7 +151,7 @@ if (requirement('cluster pods', whyNoCluster())) {
         (await readPools()).every((pool) => at(pool, 'status', 'occupied') === 1);
       await waitFor('counts in the pools', counted, { timeoutMs: 30_000, everyMs: 200 });
       const networks = await shell.type('kubectl get multinicnetworks');
-      expect(networks).toMatch(/^cluster-net .* Success .* 2 +\S+$/m);
+      expect(networks).toMatch(/^cluster-net .* True +Success +Success +2 +2\/2 +\S+$/m);
       expect(await shell.type('kubectl get hostinterfaces')).toMatch(/^n1 +8 +1 /m);
       await shell.type('kubectl get cidrs');
       const pools = await shell.type('kubectl get ippools', { linesMax: 4 });
@@ -125,6 +164,7 @@ if (requirement('cluster pods', whyNoCluster())) {
     });
 
     test('deleted pods leave nothing behind', async () => {
+      kept = [];
       await deletePods('pair', { timeoutMs: 60_000 });
       await waitForConsistency({ attachments: 0 });
       const before = await Promise.all(nodeNames().map(readNodeState));
@@ -174,13 +214,18 @@ if (requirement('cluster pods', whyNoCluster())) {
       const namespace = 'late';
       await kubectl(['create', 'namespace', namespace]);
       await waitForDefinition(NETWORK, namespace);
-      await createPods([{ name: 'guest', namespace, node: 'n2', networks: NETWORK }]);
-      const [pod] = await waitReady('guest', { count: 1, timeoutMs: 60_000, namespace });
-      expect(networksOf(pod)).toHaveLength(NICS);
-      await deletePods('guest', { timeoutMs: 60_000, namespace });
+      try {
+        await createPods([{ name: 'guest', namespace, node: 'n2', networks: NETWORK }]);
+        const [pod] = await waitReady('guest', { count: 1, timeoutMs: 60_000, namespace });
+        expect(networksOf(pod)).toHaveLength(NICS);
+      } finally {
+        await clearPods({ namespace });
+      }
     });
 
-    test('a network that is deleted takes its definitions and pools along', async () => {
+    test('a network that is deleted takes its definitions, pools and routes along', async () => {
+      for (const node of nodeNames()) expect(await readOurRoutes(node)).toHaveLength(routes);
+      routes = 0;
       await kubectl(['delete', 'multinicnetwork', NETWORK, '--timeout=60s']);
       const path = `/apis/k8s.cni.cncf.io/v1/network-attachment-definitions`;
       const definitions = listAt(await readApi(adminAccess(), path), 'items');
@@ -197,7 +242,7 @@ if (requirement('cluster pods', whyNoCluster())) {
         (await callApi(adminAccess(), { path: '/apis/multinic.fms.io/v1' })).status === 404;
       await waitFor('an API server without our kinds', unserved, { timeoutMs: 30_000 });
       for (const node of nodeNames()) {
-        expect(await runOn(node, ['ip', 'route', 'show', 'table', 'all', 'proto', '77'])).toBe('');
+        expect(await readOurRoutes(node)).toEqual([]);
         const sockets = await runOn(node, ['sh', '-c', 'ls /run/multi-nic 2>/dev/null || true']);
         expect(sockets).not.toContain('daemon.sock');
       }
