@@ -11,6 +11,7 @@ import {
   applyObjects,
   BUILT,
   clusterDown,
+  clusterUp,
   currentShape,
   leftovers,
   waitForNodes,
@@ -21,6 +22,7 @@ import {
   restartService,
   runningMachines,
   runOn,
+  startMachine,
   startService,
   stopService,
 } from '../cluster/machine.ts';
@@ -241,6 +243,17 @@ if (requirement('cluster', whyNoCluster())) {
         await interrupt(await start(step));
       });
     }
+
+    test('starts nothing more once it is interrupted', async () => {
+      const signal = AbortSignal.abort(new Error('interrupted'));
+      const shape = { nodes: 1, rails: 0 };
+      await expect(clusterUp(shape, { signal })).rejects.toThrow('interrupted');
+      const connect = async (): Promise<void> => undefined;
+      await expect(startMachine('n1', { peers: '/', connect, signal })).rejects.toThrow(
+        'interrupted',
+      );
+      expect(leftovers()).toEqual([]);
+    });
 
     test('by ^C when a node is about to start leaves nothing', async () => {
       const child = await start('control plane started');
