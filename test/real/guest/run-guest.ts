@@ -20,6 +20,8 @@ export interface GuestResult {
 }
 
 const EMULATOR = 'qemu-system-x86_64';
+/** The last line that the guest prints; a console ends its lines with a carriage return as well. */
+const EXIT_LINE = /^guest-exit: (\d+)\r?\n/m;
 const busyboxPaths = ['/bin/busybox', '/usr/bin/busybox'];
 
 /** Why this machine cannot run a guest, with the command that would help; undefined if it can. */
@@ -101,11 +103,18 @@ async function runEmulator(o: {
     timeout: o.timeoutMs,
     killSignal: 'SIGKILL',
   });
-  const [log, problems] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
+  // A guest that has said all may still hang on its way to power off.
+  const read = async (): Promise<string> => {
+    const decoder = new TextDecoder();
+    let log = '';
+    for await (const bytes of child.stdout) {
+      log += decoder.decode(bytes, { stream: true });
+      if (EXIT_LINE.test(log)) child.kill('SIGKILL');
+    }
+    return log;
+  };
+  const [log, problems] = await Promise.all([read(), new Response(child.stderr).text()]);
+  await child.exited;
   return `${log}\n${problems}`;
 }
 
@@ -132,7 +141,7 @@ function plugNic({ model, numaNode }: GuestNic, n: number): string[] {
 
 function readLog(log: string): GuestResult {
   const text = log.replaceAll('\r', '');
-  const end = /^guest-exit: (\d+)$/m.exec(text);
+  const end = EXIT_LINE.exec(text);
   const start = text.indexOf('guest-start\n');
   if (end === null || start < 0) {
     throw new Error(`the guest did not run its script to the end:\n${text.slice(-8_000)}`);
