@@ -5,7 +5,14 @@ import { DAEMON_APP, LEDGER_NAME_PREFIX } from '../../src/shared/model/names.ts'
 import * as kinds from '../../src/shared/platform/kube/resource.ts';
 import { ourCrds } from '../helpers/crds.ts';
 import { eventually } from '../helpers/eventually.ts';
-import { type EmbeddedLab, type Lab, NAMESPACE, startLab, toHostInterface } from './harness.ts';
+import {
+  type EmbeddedLab,
+  type Lab,
+  NAMESPACE,
+  startLab,
+  type TestController,
+  toHostInterface,
+} from './harness.ts';
 import { addPool } from './pools.ts';
 
 setDefaultTimeout(120_000);
@@ -59,9 +66,8 @@ test('a network stays while the kind of its pools is not there', async () => {
   await endPod(embedded);
 });
 
-test('a network outlives an uninstallation that took all other records of it', async () => {
-  await using embedded = await startLab();
-  const { lab } = embedded;
+/** A network that is being deleted, and of which an uninstallation took all other records. */
+async function reinstall({ lab }: EmbeddedLab): Promise<TestController> {
   const first = await lab.serve(A);
   await addPool(lab, POOL);
   await first.stop();
@@ -75,12 +81,38 @@ test('a network outlives an uninstallation that took all other records of it', a
   await lab.client.delete(kinds.PODS, pod, { gracePeriodSeconds: 0 });
   // `kubectl apply -f deploy/`
   await restoreKinds(lab, ...gone);
-  await lab.startController({ silenceMs: FOR_EVER });
+  const second = await lab.startController({ silenceMs: FOR_EVER });
   const { message } = await lab.untilCondition('net', 'Drained', 'False', 'PoolsMissing');
   expect(message).toContain('1 of 1 hosts');
+  return second;
+}
+
+test('a network outlives an uninstallation that took all other records of it', async () => {
+  await using embedded = await startLab();
+  const { lab } = embedded;
+  await reinstall(embedded);
   await lab.addDaemonPod('node-0');
   await lab.client.create(kinds.HOST_INTERFACES, toHostInterface('node-0', [A]));
   await addPool(lab, POOL);
+  await endPod(embedded);
+});
+
+test('a pool that comes while the proof is sought is looked at for pods', async () => {
+  await using embedded = await startLab();
+  const { lab, server } = embedded;
+  const { running } = await reinstall(embedded);
+  // The question whether there are IPPools at all takes longer than the news of one.
+  using asked = server.faults.add({
+    action: 'delay',
+    delayMs: 1_000,
+    times: 1,
+    match: ({ kind, query, isWatch }) =>
+      kind?.plural === 'ippools' && query.get('limit') === '1' && !isWatch,
+  });
+  await lab.addDaemonPod('node-0');
+  await eventually('it asks', () => asked.hits === 1);
+  await addPool(lab, POOL);
+  await eventually('it heard', () => running.world.pools.ofNetwork('net').length === 1);
   await endPod(embedded);
 });
 

@@ -32,11 +32,16 @@ export async function awaitDrained(
     drained !== undefined && AFTERWARDS.has(drained.reason)
       ? undefined
       : await awaitProof(context, network.name, Math.max(0, ...counts), signal);
-  if (left === undefined) context.silences.delete(network.name);
-  return left;
+  if (left !== undefined) return left;
+  context.silences.delete(network.name);
+  return awaitPods(context, network.name); // its pools may have come while the proof was sought
 }
 
-function awaitPods({ world }: ControllerContext, networkName: string): Termination | undefined {
+/** Undefined when no pool that is known names a holder. */
+export function awaitPods(
+  { world }: ControllerContext,
+  networkName: string,
+): Termination | undefined {
   // Pools of hosts that are gone hold nothing: those pods went with their host.
   const held = world.pools
     .ofNetwork(networkName)

@@ -6,7 +6,7 @@ import { CIDRS, NET_ATTACH_DEFS } from '../../shared/platform/kube/resource.ts';
 import { isOwnNad } from '../plan/nads.ts';
 import { listNames } from '../plan/problem.ts';
 import { applyNads, NO_NAD_KIND } from './apply-nads.ts';
-import { awaitDrained } from './await-drained.ts';
+import { awaitDrained, awaitPods } from './await-drained.ts';
 import type { ControllerContext } from './context.ts';
 import { deletePools, deleteWithFinalizer } from './finalizers.ts';
 import { isKindServed } from './kind-served.ts';
@@ -109,6 +109,8 @@ async function removePools(
 ): Promise<Termination | undefined> {
   const pools = context.world.pools.ofNetwork(networkName);
   if (pools.length === 0) return undefined;
+  const held = awaitPods(context, networkName); // these very versions, which alone are deleted
+  if (held !== undefined) return held;
   await deletePools(context, pools, signal);
   return waiting('RemovingPools', `${pools.length} pools are being removed`, AGAIN_MS);
 }
