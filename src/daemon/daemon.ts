@@ -27,10 +27,7 @@ import { jobForKernelEvent, jobsForClusterChange, Upkeep } from './upkeep.ts';
 const FIRST_ID_EPOCH_MS = Date.UTC(2025, 0, 1);
 const RETRY_MS = 1_000;
 const WAITING = 'waiting for the API server';
-/**
- * From a change of a pool to its publishing: until then the pod has started, and what the writes
- * cost on its node and elsewhere does not delay it. Changes that follow one another are one write.
- */
+/** From a new plan of a pool to its publishing; changes by pods wait longer, see upkeep.ts. */
 const POOL_DELAY_MS = 1_000;
 
 /** One running daemon. */
@@ -56,7 +53,7 @@ export class Daemon {
       journal,
       signal,
       events: {
-        onPoolsChanged: (names) => this.#upkeep.requestPools(names),
+        onPoolsChanged: (names) => this.#upkeep.poolsChanged(names),
         onClusterChange: (what, key) => this.#onClusterChange(what, key),
       },
     });
@@ -306,7 +303,7 @@ export class Daemon {
     if (what === 'host' && key === node) this.#parts.inventory.invalidate();
     if (what === 'network' || (what === 'host' && key === node)) this.#parts.peers.allChanged();
     else if (what === 'host') this.#parts.peers.hostChanged(key);
-    if (what === 'pool') this.#upkeep.requestPools([key]);
+    if (what === 'pool') this.#upkeep.poolsChanged([key]); // our own write, or an edit to undo
     if (what === 'pool' && !this.#parts.keeper.isComplete(key)) this.#upkeep.request('plan');
     for (const job of jobsForClusterChange(what)) this.#upkeep.request(job);
   }

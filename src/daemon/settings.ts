@@ -23,7 +23,7 @@ export interface Settings {
   readonly quarantineMs: number;
   /** How long a start waits for the API server before it goes on with the saved plan. */
   readonly syncWaitMs: number;
-  /** Shortest time between two writes of one IPPool object. */
+  /** Shortest time between two writes of one IPPool object; see upkeep.ts. */
   readonly publishIntervalMs: number;
   /** Where sysfs of the host's network namespace is mounted. */
   readonly sysRoot: string;

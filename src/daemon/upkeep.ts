@@ -25,7 +25,7 @@ export interface Jobs {
 
 /** Shortest time between two runs of a job: a burst of events costs one run and a last one. */
 const INTERVAL_MS: Readonly<Partial<Record<keyof Jobs, number>>> = {
-  inventory: 50,
+  inventory: 250,
   plan: 200,
   routes: 200,
   host: 200,
@@ -41,9 +41,19 @@ const SETTLE_MS = 50;
  */
 const REST_FACTOR = 4;
 const REST_MS_MAX = 5_000;
+/** A pool that pods change is published when it has not changed for so many delays... */
+const QUIET_DELAYS = 3;
+/** ...or has waited for so many. */
+const QUIET_DELAYS_MAX = 15;
 const CONCURRENCY = 8;
 const DEADLINE_MS = 60_000;
 const BACKOFF = { initialMs: 200, maxMs: 30_000 };
+
+/** When a pool is to be published, and until when pods may put that off. Monotonic ms. */
+interface PoolDue {
+  readonly dueMs: number;
+  readonly latestMs: number;
+}
 
 /** The queue with its jobs. */
 export class Upkeep {
@@ -53,8 +63,8 @@ export class Upkeep {
   readonly #poolDelayMs: number;
   readonly #lastRunMs = new Map<string, number>();
   readonly #tookMs = new Map<string, number>();
-  /** Pools that wait for their delay; asking again must not start it anew. */
-  readonly #announced = new Set<string>();
+  /** Pools to be published. */
+  readonly #pools = new Map<string, PoolDue>();
   /** When a job was first asked for since it last began. */
   readonly #askedMs = new Map<string, number>();
 
@@ -78,14 +88,24 @@ export class Upkeep {
     this.#queue.add(name);
   }
 
-  /** Asks for pools to be published, after a while: an ADD shall not wait for that of its own. */
+  /** Asks for pools to be published one delay from now, whatever pods do. */
   requestPools(names: Iterable<string>): void {
+    const dueMs = this.#clock.monotonic() + this.#poolDelayMs;
     for (const name of names) {
-      const key = `pool:${name}`;
-      if (this.#announced.has(key)) continue;
-      this.#announced.add(key);
-      this.#queue.addAfter(key, this.#poolDelayMs);
+      const waiting = this.#pools.get(name)?.dueMs ?? dueMs;
+      this.#setPoolDue(name, { dueMs: Math.min(dueMs, waiting), latestMs: dueMs });
     }
+  }
+
+  /**
+   * Asks for pools that pods have changed to be published when they do not change any more: while
+   * many pods start, the processors are theirs, and one write tells of all of them.
+   */
+  poolsChanged(names: Iterable<string>): void {
+    const nowMs = this.#clock.monotonic();
+    const dueMs = nowMs + QUIET_DELAYS * this.#poolDelayMs;
+    const latestMs = nowMs + QUIET_DELAYS_MAX * this.#poolDelayMs;
+    for (const name of names) this.#setPoolDue(name, { dueMs, latestMs });
   }
 
   /** Works until the signal; resolves when what was under way has ended. */
@@ -99,18 +119,32 @@ export class Upkeep {
   }
 
   async #reconcile(key: string, signal: AbortSignal): Promise<Outcome> {
-    this.#announced.delete(key);
     const [name = '', ...rest] = key.split(':');
+    const arg = rest.join(':');
     const job = Object.entries(this.#jobs).find(([known]) => known === name);
     if (job === undefined) throw new TypeError(`no job ${key}`);
-    const waitMs = this.#waitMs(name);
+    const waitMs = name === 'pool' ? this.#poolWaitMs(arg) : this.#waitMs(name);
     if (waitMs > 0) return { afterMs: waitMs };
     const startMs = this.#clock.monotonic();
     this.#lastRunMs.set(name, startMs);
     this.#askedMs.delete(name);
-    const outcome = await job[1](signal, rest.join(':'));
+    if (name === 'pool') this.#pools.delete(arg);
+    const outcome = await job[1](signal, arg);
     this.#tookMs.set(name, this.#clock.monotonic() - startMs);
     return outcome;
+  }
+
+  /** Nobody may put off longer what was asked for already. */
+  #setPoolDue(pool: string, asked: PoolDue): void {
+    const latestMs = Math.min(asked.latestMs, this.#pools.get(pool)?.latestMs ?? asked.latestMs);
+    const dueMs = Math.min(asked.dueMs, latestMs);
+    this.#pools.set(pool, { dueMs, latestMs });
+    this.#queue.addAfter(`pool:${pool}`, dueMs - this.#clock.monotonic());
+  }
+
+  #poolWaitMs(pool: string): number {
+    const due = this.#pools.get(pool);
+    return due === undefined ? 0 : Math.ceil(due.dueMs - this.#clock.monotonic());
   }
 
   #waitMs(name: string): number {
