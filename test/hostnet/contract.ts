@@ -148,6 +148,36 @@ function describeWatch(createLab: () => HostNetLab): void {
       await watching;
     });
 
+    test('does not report the routes that the kernel keeps for an address', async () => {
+      using lab = createLab();
+      lab.addNic({ name: 'rail0' });
+      const seen: HostNetEvent[] = [];
+      let wake = (): void => undefined;
+      const abort = new AbortController();
+      const watching = lab.hostNet.watch((what) => {
+        seen.push(what);
+        wake();
+      }, abort.signal);
+      const until = async (what: HostNetEvent): Promise<void> => {
+        while (!seen.includes(what)) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      };
+      // Whatever is reported when the watch begins comes before this link.
+      lab.addNic({ name: 'rail1' });
+      await until('link');
+      seen.length = 0;
+      lab.addNicAddress('rail0', '10.0.0.1/24');
+      await until('address');
+      lab.addNic({ name: 'rail2' });
+      await until('link');
+      expect(seen).not.toContain('route');
+      abort.abort();
+      await watching;
+    });
+
     test('ends at once when it is aborted already', async () => {
       using lab = createLab();
       const events: HostNetEvent[] = [];

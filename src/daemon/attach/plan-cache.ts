@@ -8,7 +8,7 @@ import type { KnownNetwork, NicInventory } from './ports.ts';
 interface Basis {
   readonly ifName: string;
   readonly network: KnownNetwork | undefined;
-  readonly inventory: NicInventory;
+  readonly nics: NicInventory['nics'];
   readonly poolsVersion: number;
 }
 
@@ -23,7 +23,7 @@ export class PlanCache {
     const basis = {
       ifName,
       network: ports.cluster.network(network),
-      inventory: ports.inventory(),
+      nics: ports.inventory().nics,
       poolsVersion: ports.pools.version,
     };
     const entry = this.#entries.get(demand);
@@ -39,7 +39,7 @@ function isSame(a: Basis, b: Basis): boolean {
   return (
     a.ifName === b.ifName &&
     a.network === b.network &&
-    a.inventory === b.inventory &&
+    a.nics === b.nics &&
     a.poolsVersion === b.poolsVersion
   );
 }

@@ -142,7 +142,11 @@ export interface HostNet extends Disposable {
    * ends that have nothing to gain from it do not offer it.
    */
   openRehearsal?(): NetnsHandle;
-  /** Reports changes until `signal` aborts, then resolves. Each kind at most once per round. */
+  /**
+   * Reports changes until `signal` aborts, then resolves. Each kind at most once per round. Routes
+   * that the kernel keeps itself, for an address or a link, are left out: every pod brings some,
+   * and none of them is ours or takes the place of one.
+   */
   watch(onEvent: (what: HostNetEvent) => void, signal: AbortSignal): Promise<void>;
 }
 

@@ -4,7 +4,7 @@
 import { DomainError } from '../../shared/model/errors.ts';
 import type { HostNetEvent } from './host-net.ts';
 import * as k from './netlink/constants.ts';
-import { readMessages } from './netlink/reader.ts';
+import { type NetlinkMessage, readMessages } from './netlink/reader.ts';
 import type { NetlinkSocket } from './netlink/socket.ts';
 
 type OnEvent = (what: HostNetEvent) => void;
@@ -68,12 +68,16 @@ function toLost(error: unknown): 'lost' {
 function eventsIn(chunk: Uint8Array): Iterable<HostNetEvent> {
   const events = new Set<HostNetEvent>();
   let readBytes = 0;
-  for (const { type, end } of readMessages(
-    new DataView(chunk.buffer, chunk.byteOffset, chunk.length),
-  )) {
-    const what = eventOf[type];
-    if (what !== undefined) events.add(what);
-    readBytes = end;
+  for (const message of readMessages(new DataView(chunk.buffer, chunk.byteOffset, chunk.length))) {
+    const what = eventOf[message.type];
+    if (what !== undefined && !isKernelRoute(message)) events.add(what);
+    readBytes = message.end;
   }
   return readBytes + 3 < chunk.length ? allEvents : events;
+}
+
+/** A route that the kernel keeps itself. rtm_protocol is at byte 5 of struct rtmsg. */
+function isKernelRoute({ type, view, start, end }: NetlinkMessage): boolean {
+  if (eventOf[type] !== 'route' || start + 5 >= end) return false;
+  return view.getUint8(start + 5) === k.RTPROT_KERNEL;
 }

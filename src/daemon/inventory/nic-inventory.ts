@@ -39,14 +39,20 @@ export class Inventory {
   }
 
   /**
-   * Looks again; true if anything is different. Kernel events come for much that does not matter:
-   * every macvlan that is made or removed changes flags of its NIC for a moment.
+   * Looks again; true if the NICs are different. Kernel events come for much that does not matter:
+   * every macvlan that is made or removed changes flags of its NIC for a moment, and with virtual
+   * links as NICs every pod's own veth is one that is skipped.
    */
   refresh(): boolean {
     const next = takeSnapshot(this.#sources);
-    if (isDeepStrictEqual(this.#snapshot, next)) return false; // the same object: plans rest on it
-    this.#snapshot = next;
-    return true;
+    if (!isDeepStrictEqual(withoutSkipped(this.#snapshot), withoutSkipped(next))) {
+      this.#snapshot = next;
+      return true;
+    }
+    const { skipped } = next.inventory;
+    const { nics } = this.#read().inventory; // the same object: plans rest on it
+    this.#snapshot = { ...this.#read(), inventory: { nics, skipped } };
+    return false;
   }
 
   /** What the user lists changed: look again at the next question. */
@@ -100,6 +106,12 @@ function takeSnapshot(sources: InventorySources): Snapshot {
       skipped: [...skipped.filter(({ interfaceName }) => !names.has(interfaceName)), ...losers],
     },
   };
+}
+
+function withoutSkipped(snapshot: Snapshot | undefined): object | undefined {
+  if (snapshot === undefined) return undefined;
+  const { discovered, interfaces, inventory } = snapshot;
+  return { discovered, interfaces, nics: inventory.nics };
 }
 
 function winner(

@@ -40,8 +40,11 @@ export async function watchIp(
   throw new DomainError('io-failed', 'ip monitor ended', { details: { output } });
 }
 
+/** Routes that the kernel keeps for an address or a link are not reported: see `watch`. */
 function eventsIn(lines: readonly string[]): Set<HostNetEvent> {
-  const labels = lines.map((line) => /^(?:Deleted )?\[(\w+)\]/.exec(line)?.[1] ?? '');
+  const labels = lines
+    .filter((line) => !line.includes(' proto kernel '))
+    .map((line) => /^(?:Deleted )?\[(\w+)\]/.exec(line)?.[1] ?? '');
   return new Set(labels.flatMap((label) => eventOfLabel[label] ?? []));
 }
 
