@@ -1,18 +1,21 @@
 // What further NICs add to the start of a pod on a real cluster: real kubelet, containerd and API
 // server, the test's meta-plugin in the place of Multus. The peers are, in the same run and in
-// turn, a pod without further NICs, one with a network that makes none, which is what the
-// meta-plugin costs by itself, and one that gets as many from the reference plugins, one after the
-// other.
+// turn, a pod without further NICs; one with a network that makes none, which is what the
+// meta-plugin costs by itself; one whose plugin is an empty program, compiled as ours is, that only
+// says it made eight, which is the least that an executable of this kind can cost; and one that gets
+// as many from the reference plugins, one after the other.
 //
 // A pod counts as ready when a watch of the API server says so. That is not rounded to the kubelet's
 // seconds: this kubelet looks at a pod as soon as it has worked on it, and Ready follows the start
 // of the container, by the runtime's log, within some 15 ms.
 import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { compileFile } from '../scripts/build.ts';
 import { whyNoCluster } from '../test/cluster/cluster.ts';
 import { waitForConsistency } from '../test/cluster/consistency.ts';
 import { ownCluster } from '../test/cluster/interrupt.ts';
 import { sandboxTimes, timePods } from '../test/cluster/latency.ts';
-import { writeFile } from '../test/cluster/machine.ts';
+import { machineRoot, writeFile } from '../test/cluster/machine.ts';
 import { deletePods, type PodRequest } from '../test/cluster/pods.ts';
 import {
   createNetwork,
@@ -30,7 +33,7 @@ import { type BenchRow, NotMeasurable, summarise, type Times, timeRow } from './
 const RAILS = 8;
 const SINGLE_PODS = 50;
 const GROUP_PODS = 20;
-const GROUP_ROUNDS = 3;
+const GROUP_ROUNDS = 6;
 /** What 8 NICs may add to the median of a pod's start, in milliseconds. */
 const ADDED_MS_MAX = 100;
 
@@ -54,6 +57,8 @@ const VARIANTS: readonly Variant[] = [
   { name: 'none', title: 'no further NIC', networks: undefined },
   // What the meta-plugin, its requests and the annotation cost, whoever makes the NICs.
   { name: 'idle', title: 'a network that makes no NIC', networks: 'bench-idle' },
+  // What the start of a runtime and the longer annotation cost, without any work.
+  { name: 'said', title: 'an empty program that says 8 NICs', networks: 'bench-said' },
   { name: 'one', title: '1 NIC', networks: 'bench-one' },
   { name: 'eight', title: '8 NICs', networks: 'bench-eight' },
   { name: 'peer', title: '8 NICs by macvlan + host-local', networks: peerNames().join(',') },
@@ -77,24 +82,34 @@ export async function runClusterBench(): Promise<BenchRow[]> {
   return [
     ...rows('one pod at a time', single),
     ...rows('one sandbox at a time', sandboxes),
-    ...rows(`${GROUP_PODS} pods at once`, groups.pods),
+    ...rows(`${GROUP_PODS} pods at once`, groups.pods, groups.medians),
     ...rows(`${GROUP_PODS} pods at once, each one's share`, groups.shares),
   ];
 }
 
 async function prepare(): Promise<void> {
   await loadProduct();
-  await installProduct({ timeoutMs: 120_000 });
+  await installProduct({ timeoutMs: 120_000, publishIntervalMs: 1_000 });
   await createNetwork(networkObject({ name: 'bench-one', nics: 1, subnet: '10.64.0.0/12' }));
   await createNetwork(networkObject({ name: 'bench-eight', nics: RAILS, subnet: '10.80.0.0/12' }));
   await waitForPools('bench-one', { nics: 1 });
   await waitForPools('bench-eight', { nics: RAILS });
   for (const node of nodeNames()) writeFile(node, 'opt/cni/bin/test-idle', IDLE_PLUGIN, 0o755);
   await define('bench-idle', { type: 'test-idle' });
+  await installSaid();
+  await define('bench-said', { type: 'test-said' });
   for (const [rail, name] of peerNames().entries()) {
     const subnet = `172.${16 + rail}.0.0/16`;
     const ipam = { type: 'host-local', subnet };
     await define(name, { type: 'macvlan', master: railNic(rail), ipam });
+  }
+}
+
+/** A plugin that is a program compiled as ours is and does nothing but answer. */
+async function installSaid(): Promise<void> {
+  for (const node of nodeNames()) {
+    const output = join(machineRoot(node), 'opt/cni/bin/test-said');
+    await compileFile({ entry: 'bench/peers/said-nics.ts', output, shortLived: true });
   }
 }
 
@@ -119,9 +134,18 @@ async function measureSingle(): Promise<TimesByVariant> {
   return times;
 }
 
-/** Many at once; also what each pod of a group took of the time until the last one was ready. */
-async function measureGroups(): Promise<{ pods: TimesByVariant; shares: TimesByVariant }> {
-  const [all, shares] = [emptyTimes(), emptyTimes()];
+/** What groups took. */
+interface GroupTimes {
+  readonly pods: TimesByVariant;
+  /** What each pod of a group took of the time until the last one was ready. */
+  readonly shares: TimesByVariant;
+  /** The median of each group. */
+  readonly medians: TimesByVariant;
+}
+
+/** Many at once. */
+async function measureGroups(): Promise<GroupTimes> {
+  const [all, shares, medians] = [emptyTimes(), emptyTimes(), emptyTimes()];
   for (const { variant, round } of inTurn(GROUP_ROUNDS)) {
     const group = `group-${variant.name}-${round}`;
     const pods = Array.from({ length: GROUP_PODS }, (_, index) => ({
@@ -131,9 +155,10 @@ async function measureGroups(): Promise<{ pods: TimesByVariant; shares: TimesByV
     const times = await timePods(pods, 120_000);
     all.get(variant.name)?.push(...times);
     shares.get(variant.name)?.push(Math.max(...times) / GROUP_PODS);
+    medians.get(variant.name)?.push(summarise(times).median);
     await removePods(group);
   }
-  return { pods: all, shares };
+  return { pods: all, shares, medians };
 }
 
 /** The next ones begin when nothing is left to do for these. */
@@ -169,7 +194,7 @@ function podOf(name: string, variant: Variant, index: number): PodRequest {
  * The variants against the pod without NICs; ours with 8 also against a network that makes none,
  * and against the reference plugins with 8.
  */
-function rows(what: string, times: ReadonlyMap<string, readonly number[]>): BenchRow[] {
+function rows(what: string, times: TimesByVariant, medians?: TimesByVariant): BenchRow[] {
   const of = (name: string): Times => summarise(times.get(name) ?? []);
   const plain = of('none');
   // What is wanted is said of pods: a share of a group's time is a part of it by definition.
@@ -178,9 +203,10 @@ function rows(what: string, times: ReadonlyMap<string, readonly number[]>): Benc
     const own = of(name);
     const added = (own.median - plain.median).toFixed(0);
     const p90 = percentile90(times.get(name) ?? []).toFixed(0);
+    const spread = medians === undefined ? '' : describeSpread(medians, name);
     const base = what.includes('at once') ? `; the cluster has ${cpus().length} processors` : '';
     return timeRow(`${what}, ${title}`, 'ms', own, {
-      note: `p90 ${p90} ms${name === 'none' ? base : `, adds ${added} ms to the median`}`,
+      note: `p90 ${p90} ms${name === 'none' ? base : `, adds ${added} ms to the median${spread}`}`,
       ...(name === 'none' ? {} : { peer: 'no further NIC', peerTimes: plain }),
       ...(name === 'eight' && hasTarget
         ? { target: `${(plain.median + ADDED_MS_MAX).toFixed(0)} ms` }
@@ -188,6 +214,8 @@ function rows(what: string, times: ReadonlyMap<string, readonly number[]>): Benc
     });
   });
   const eight = `${what}, 8 NICs, beside`;
+  const said = of('said');
+  const overSaid = (of('eight').median - said.median).toFixed(0);
   const idle = of('idle');
   const ownShare = (of('eight').median - idle.median).toFixed(0);
   return [
@@ -197,11 +225,24 @@ function rows(what: string, times: ReadonlyMap<string, readonly number[]>): Benc
       peerTimes: idle,
       note: `adds ${ownShare} ms to the median`,
     }),
+    timeRow(`${eight} an empty program`, 'ms', of('eight'), {
+      peer: 'an empty program that says 8 NICs',
+      peerTimes: said,
+      note: `adds ${overSaid} ms to the median`,
+    }),
     timeRow(`${eight} the reference plugins`, 'ms', of('eight'), {
       peer: 'macvlan + host-local, 8 times',
       peerTimes: of('peer'),
     }),
   ];
+}
+
+/** By how much the group's median was above that of the plain group of its round, least first. */
+function describeSpread(medians: TimesByVariant, name: string): string {
+  const plain = medians.get('none') ?? [];
+  const added = (medians.get(name) ?? []).map((own, round) => own - (plain[round] ?? Number.NaN));
+  const sorted = added.sort((a, b) => a - b).map((ms) => ms.toFixed(0));
+  return `, by rounds ${sorted.join(', ')}`;
 }
 
 function percentile90(values: readonly number[]): number {

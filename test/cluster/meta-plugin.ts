@@ -91,7 +91,7 @@ async function add(request: Request): Promise<unknown> {
   const statuses = delegates.flatMap((delegate, index) =>
     statusesOf(results[index], { name: delegate.name, isDefault: delegate.isDefault }),
   );
-  if (delegates.length > 1) await publishStatus(request.config, pod, statuses);
+  await publishStatus(request.config, pod, statuses);
   return results[0];
 }
 

@@ -82,24 +82,36 @@ export async function kubectl(argv: readonly string[], stdin?: string): Promise<
   });
 }
 
+/** How the product is installed. */
+export interface InstallOptions {
+  readonly timeoutMs: number;
+  /**
+   * The daemon's MULTI_NIC_PUBLISH_INTERVAL_MS. Tests, which wait for IPPools after each step, do
+   * with less than its own 1000.
+   */
+  readonly publishIntervalMs?: number;
+}
+
 /**
  * Applies the manifests and waits until the controller and a daemon on every node are ready. The
- * NICs of this cluster are veth links, which the daemon leaves alone unless told; that is the one
- * setting that differs from an installation.
+ * NICs of this cluster are veth links, which the daemon leaves alone unless told; that and the
+ * interval are the settings that differ from an installation.
  */
-export async function installProduct(o: { timeoutMs: number }): Promise<void> {
+export async function installProduct(o: InstallOptions): Promise<void> {
   await kubectl(['apply', '-f', MANIFESTS]);
   await waitForInstalled(o);
 }
 
 /** The rest of `installProduct`, for who applied the manifests. */
-export async function waitForInstalled(o: { timeoutMs: number }): Promise<void> {
+export async function waitForInstalled(o: InstallOptions): Promise<void> {
   const config = `${GROUP}/configs/multi-nicd`;
   const made = async (): Promise<unknown> => readApi(adminAccess(), config);
   const current = await waitFor('the Config', made, { timeoutMs: o.timeoutMs, everyMs: 100 });
   const env = listAt(current, 'spec', 'daemon', 'env');
   const virtual = { name: 'MULTI_NIC_INCLUDE_VIRTUAL_NICS', value: 'true' };
-  await mergePatch(config, { spec: { daemon: { env: [...env, virtual] } } });
+  const { publishIntervalMs = 300 } = o;
+  const interval = { name: 'MULTI_NIC_PUBLISH_INTERVAL_MS', value: `${publishIntervalMs}` };
+  await mergePatch(config, { spec: { daemon: { env: [...env, virtual, interval] } } });
   await waitForProduct(o);
 }
 
