@@ -109,6 +109,8 @@ class WatchConnection implements OpenWatch {
   readonly #onEnd: () => void;
   readonly #cleanups: (() => void)[] = [];
   #isOver = false;
+  /** A fault has decided its end: only changes that come before that are still sent. */
+  #isBroken = false;
 
   constructor(
     controller: ReadableStreamDefaultController<Uint8Array>,
@@ -155,6 +157,7 @@ class WatchConnection implements OpenWatch {
   #breakIfDue(): void {
     const { breakAfter } = this.#request;
     if (breakAfter === undefined || this.sent < breakAfter.events) return;
+    this.#isBroken = true;
     // Not in the middle of a change: the others must hear of it first, and what was sent must
     // arrive.
     setImmediate(() => this.close(breakAfter.how));
@@ -195,7 +198,8 @@ class WatchConnection implements OpenWatch {
   }
 
   #bookmark(annotations?: JsonObject): void {
-    if (!this.#request.wantsBookmarks || this.#isOver) return;
+    // A bookmark makes a watch one that worked: whether a broken one sends it is not left to chance.
+    if (!this.#request.wantsBookmarks || this.#isOver || this.#isBroken) return;
     const { kind } = this.kind;
     const metadata = {
       resourceVersion: String(this.#store.revision),
