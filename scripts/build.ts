@@ -11,7 +11,7 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -50,9 +50,9 @@ const CORE_WASM = 'core-wasm/build/core.wasm';
 /** What became of one name: `absent` means that its sources are not there yet. */
 export type BuildOutcome = 'built' | 'up-to-date' | 'absent';
 
-/** Where `buildPrograms` puts the program of this name. */
-export function programPath(name: string): string {
-  return join(BUILD, name);
+/** Where `buildPrograms` puts the program of this name; `folder` is that of the build unless told. */
+export function programPath(name: string, folder = BUILD): string {
+  return join(folder, name);
 }
 
 /** The names that `buildPrograms` knows, without the further names of the CNI executable. */
@@ -67,10 +67,11 @@ export function programNames(): string[] {
 export async function buildPrograms(
   names: readonly string[],
   report: (name: string, outcome: BuildOutcome) => void = () => undefined,
+  folder = BUILD,
 ): Promise<void> {
-  mkdirSync(BUILD, { recursive: true });
+  mkdirSync(folder, { recursive: true });
   report('core.wasm', buildCore());
-  for (const name of names) report(name, await buildProgram(name));
+  for (const name of names) report(name, await buildProgram(name, folder));
 }
 
 function buildCore(): BuildOutcome {
@@ -84,38 +85,42 @@ function buildCore(): BuildOutcome {
   return 'built';
 }
 
-async function buildProgram(name: string): Promise<BuildOutcome> {
+async function buildProgram(name: string, folder: string): Promise<BuildOutcome> {
   const program = PROGRAMS[name];
   if (program === undefined) {
     throw new Error(`unknown program '${name}'; known are ${programNames().join(', ')}`);
   }
   if (!existsSync(join(ROOT, program.entry))) return 'absent';
-  const output = programPath(name);
-  const inputs = recordedInputs(name);
+  const output = programPath(name, folder);
+  const inputs = recordedInputs(name, folder);
   const fresh = inputs !== undefined && isNewest(output, inputs);
-  if (!fresh) await compile(name, program, output);
-  for (const link of program.links) replaceByLink(output, programPath(link));
+  if (!fresh) await compile(name, program, folder);
+  for (const link of program.links) replaceByLink(output, programPath(link, folder));
   return fresh ? 'up-to-date' : 'built';
 }
 
-async function compile(name: string, program: Program, output: string): Promise<void> {
+async function compile(name: string, program: Program, folder: string): Promise<void> {
   // The name of the file is in the program: it must be the same in every build.
-  const folder = join(BUILD, `.${process.pid}.partial`);
-  const partial = join(folder, name);
+  const workshop = join(folder, `.${process.pid}.partial`);
+  const partial = join(workshop, name);
   try {
     const inputs = await compileFile({ ...program, output: partial });
-    await Bun.write(inputsFile(name), JSON.stringify(inputs));
-    renameSync(partial, output);
+    const record = join(workshop, 'inputs.json');
+    await Bun.write(record, JSON.stringify(inputs));
+    mkdirSync(dirname(inputsFile(name, folder)), { recursive: true });
+    renameSync(record, inputsFile(name, folder));
+    renameSync(partial, programPath(name, folder));
   } catch (error) {
     throw new Error(`building ${name} failed\n${explain(error)}`, { cause: error });
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(workshop, { recursive: true, force: true });
   }
 }
 
 /**
- * Compiles one program, `entry` being relative to the root, and returns the files that went into it.
- * It says `version` about itself; that of the package unless told. Throws what Bun.build throws.
+ * Compiles one program, `entry` being relative to the root, and returns the files that went into it,
+ * relative to the root too, so that a copied tree looks at its own. The program says `version` about
+ * itself; that of the package unless told. Throws what Bun.build throws.
  */
 export async function compileFile(o: {
   readonly entry: string;
@@ -141,7 +146,8 @@ export async function compileFile(o: {
   });
   return Object.keys(built.metafile?.inputs ?? {})
     .map((path) => resolve(path))
-    .filter(existsSync); // not the compiler's own virtual modules
+    .filter(existsSync) // not the compiler's own virtual modules
+    .map((path) => relative(ROOT, path));
 }
 
 /** Bun.build throws an AggregateError whose own message names no file. */
@@ -158,13 +164,13 @@ function replaceByLink(target: string, name: string): void {
   renameSync(partial, name);
 }
 
-function inputsFile(name: string): string {
-  return join(BUILD, '.inputs', `${name}.json`);
+function inputsFile(name: string, folder: string): string {
+  return join(folder, '.inputs', `${name}.json`);
 }
 
 /** The files that went into the last build of `name`, or undefined if that is not known. */
-function recordedInputs(name: string): string[] | undefined {
-  const file = inputsFile(name);
+function recordedInputs(name: string, folder: string): string[] | undefined {
+  const file = inputsFile(name, folder);
   if (!existsSync(file)) return undefined;
   const paths: unknown = JSON.parse(readFileSync(file, 'utf8'));
   if (!Array.isArray(paths)) return undefined;
