@@ -4,7 +4,6 @@ import type { Core } from '../../core-wasm/index.ts';
 import { CONFIG_NAME, FIELD_MANAGER_CONTROLLER } from '../shared/model/names.ts';
 import { type Clock, systemClock } from '../shared/platform/clock.ts';
 import type { KubeClient } from '../shared/platform/kube/client.ts';
-import { isKubeError } from '../shared/platform/kube/errors.ts';
 import { EventRecorder } from '../shared/platform/kube/event-recorder.ts';
 import type { Logger } from '../shared/platform/log.ts';
 import {
@@ -14,6 +13,7 @@ import {
   type WorkQueue,
 } from '../shared/platform/work-queue.ts';
 import type { ControllerContext } from './apply/context.ts';
+import { isOutdated } from './apply/outdated.ts';
 import { type ConfigMemory, reconcileConfig } from './apply/reconcile-config.ts';
 import { reconcileHost } from './apply/reconcile-host.ts';
 import { reconcileNetwork } from './apply/reconcile-network.ts';
@@ -128,6 +128,7 @@ export async function runController(o: ControllerOptions, signal: AbortSignal): 
     absentSince: new Map(),
     withdrawals: new Map(),
     hostTurns: new Turns(),
+    ledgerTurns: new Turns(),
     memories: new Map(),
   };
   o.onStart?.({ world, queue });
@@ -178,7 +179,7 @@ async function reconcile(
         return await reconcileConfig(context, configMemory, { name, signal });
     }
   } catch (error) {
-    if (!isKubeError(error, 'conflict')) throw error;
+    if (!isOutdated(error)) throw error;
     context.log.debug('changed by somebody else', { key, error });
     return { afterMs: CONFLICT_MS };
   }

@@ -225,10 +225,10 @@ export interface EmbeddedLab extends AsyncDisposable {
 }
 
 export async function startLab(
-  o: { hasNadKind?: boolean; namespaces?: readonly string[] } = {},
+  o: { hasNadKind?: boolean; namespaces?: readonly string[]; now?: () => number } = {},
 ): Promise<EmbeddedLab> {
   const crds = o.hasNadKind === false ? ourCrds() : [...ourCrds(), NAD_CRD];
-  const server = await startApiServer({ crds });
+  const server = await startApiServer({ crds, ...(o.now === undefined ? {} : { now: o.now }) });
   const newClient = (userAgent = 'test'): KubeClient =>
     createKubeClient({ server: server.url }, { userAgent });
   const lab = new Lab({ client: newClient(), newClient });

@@ -1,20 +1,23 @@
 // Brings the indices of a network from plan to effect: the ledger by one conditional write, and
 // only then the hosts (design D6).
-import { isSameDivision } from '../../shared/model/plan/division.ts';
+import { isExtendedDivision, isSameDivision } from '../../shared/model/plan/division.ts';
 import type { IndexInput, IndexNetwork } from '../plan/index-input.ts';
 import { type IndexPlan, planIndices } from '../plan/indices.ts';
 import { formatLedger, type Ledger } from '../plan/ledger.ts';
 import type { Problem } from '../plan/problem.ts';
+import { readGivenDivision } from '../watch/given-division.ts';
 import {
   type Observation,
   observeHosts,
   observeRecords,
   publishedIn,
 } from '../watch/index-observation.ts';
+import { overlapOf } from '../watch/network-observation.ts';
 import type { LedgerView, NetworkView } from '../watch/views.ts';
 import type { ControllerContext } from './context.ts';
 import { readLedger, writeLedger } from './ledger-store.ts';
 import type { NetworkMemory } from './network-memory.ts';
+import { OutdatedError } from './outdated.ts';
 import { publishHosts } from './publish-hosts.ts';
 
 /**
@@ -30,6 +33,8 @@ export interface IndexTarget {
   readonly division: IndexNetwork;
   readonly mode: 'full' | 'adopt';
   readonly memory: NetworkMemory;
+  /** Writes to the status of the network what indices of this ledger stand for. */
+  readonly explain: (ledger: Ledger) => Promise<void>;
 }
 
 export interface Allocation {
@@ -54,6 +59,7 @@ export async function allocateIndices(
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     signal.throwIfAborted();
     assertReadable(before);
+    assertSameDivision(before, target);
     const { plan, problems } = planNow(context, target, before);
     const written = await claim(context, { target, plan, before, signal });
     if (written === 'conflict') {
@@ -75,6 +81,13 @@ export async function allocateIndices(
 function assertReadable(view: LedgerView | undefined): void {
   if (view?.reading.ok !== false) return;
   throw new Error(`the ledger of ${view.network} cannot be read: ${view.reading.issue}`);
+}
+
+/** A ledger that was read after the definition was accepted may be of another leader. */
+function assertSameDivision(view: LedgerView | undefined, { division }: IndexTarget): void {
+  const given = readGivenDivision({ ledger: view, cidr: undefined });
+  if (given === undefined || isExtendedDivision(given.division, division.division)) return;
+  throw new OutdatedError('hosts have got indices for another division meanwhile');
 }
 
 function orphanAgeMs(context: ControllerContext): number {
@@ -129,24 +142,40 @@ function planWith(
   return planIndices(context.core, input);
 }
 
+interface Claim {
+  readonly target: IndexTarget;
+  readonly plan: IndexPlan;
+  readonly before: LedgerView | undefined;
+  readonly signal: AbortSignal;
+}
+
 /** Writes the ledger if it has to change. */
 async function claim(
   context: ControllerContext,
-  o: {
-    target: IndexTarget;
-    plan: IndexPlan;
-    before: LedgerView | undefined;
-    signal: AbortSignal;
-  },
+  o: Claim,
 ): Promise<'unchanged' | 'written' | 'conflict'> {
-  const { before, signal } = o;
+  const { before } = o;
   const { ledger } = o.plan;
-  const { network, memory } = o.target;
   const isSame =
     before === undefined
       ? ledger.nets.length === 0
       : before.reading.ok && formatLedger(before.reading.ledger) === formatLedger(ledger);
   if (isSame) return 'unchanged';
+  // Two networks that ask for the same addresses would both find that no host holds any.
+  return await context.ledgerTurns.run('', async () => await writeClaim(context, o));
+}
+
+async function writeClaim(
+  context: ControllerContext,
+  { target, plan, before, signal }: Claim,
+): Promise<'written' | 'conflict'> {
+  const { network, memory, mode } = target;
+  signal.throwIfAborted();
+  const overlap = mode === 'full' ? overlapOf(context.world, network.name) : undefined;
+  if (overlap !== undefined) {
+    throw new OutdatedError(`${overlap.block} is in use by network ${overlap.other} meanwhile`);
+  }
+  const { ledger } = plan;
   const written = await writeLedger(context, { network: network.name, ledger, before, signal });
   if (written === 'conflict') return 'conflict';
   memory.prune(ledger);
@@ -155,7 +184,7 @@ async function claim(
 
 async function publish(
   context: ControllerContext,
-  { network, memory }: IndexTarget,
+  { network, memory, explain }: IndexTarget,
   plan: IndexPlan,
   signal: AbortSignal,
 ): Promise<void> {
@@ -164,6 +193,8 @@ async function publish(
     if (view !== undefined) memory.notePending(host, publishedIn(view, network));
   }
   if (plan.publish.length === 0) return;
+  // By what the status said before, an index could stand for addresses that others have now.
+  await explain(plan.ledger);
   await publishHosts(context, { network, publish: plan.publish, memory, signal });
   context.log.info('host indices published', {
     network: network.name,

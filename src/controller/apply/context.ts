@@ -41,6 +41,8 @@ export interface ControllerContext {
   readonly withdrawals: Map<string, number>;
   /** Of writes to HostInterfaces, by host name. */
   readonly hostTurns: Turns;
+  /** Of writes to ledgers, all under one key. */
+  readonly ledgerTurns: Turns;
   /** By network name. */
   readonly memories: Map<string, NetworkMemory>;
 }

@@ -1,5 +1,7 @@
 // Writes the status of a network: what the run found, counted over what is published by now.
+import { isDeepStrictEqual } from 'node:util';
 import { ROUTES_CONDITION } from '../../shared/model/objects/host-interface.ts';
+import type { MultiNicNetworkStatus } from '../../shared/model/objects/multi-nic-network.ts';
 import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
 import { MULTI_NIC_NETWORKS } from '../../shared/platform/kube/resource.ts';
 import { planConditionEvents } from '../plan/condition-events.ts';
@@ -9,6 +11,7 @@ import {
   type GivenIndices,
   type NetworkFinding,
   planNetworkStatus,
+  toIndices,
 } from '../plan/network-status.ts';
 import { planRouteStatus, type RouteFinding, type RouteHost } from '../plan/routes.ts';
 import { publishedIn } from '../watch/index-observation.ts';
@@ -73,15 +76,38 @@ export async function writeNetworkStatus(
     given: allocation && givenBy(allocation.plan.ledger),
   });
   if (status === undefined) return daemons.afterMs;
-  const { name, resourceVersion } = network;
-  const body = { metadata: { resourceVersion }, status };
-  const patch = { type: 'merge', subresource: 'status', body } as const;
-  const stored = await context.client.patch(MULTI_NIC_NETWORKS, { name }, patch, { signal });
-  world.networks.put(name, toNetworkView(stored), resourceVersion);
+  await patchStatus(context, { network, status }, signal);
   const before = network.object.status?.conditions ?? [];
   const events = planConditionEvents(network, before, status.conditions ?? []);
   for (const event of events) context.events.record(event);
   return daemons.afterMs;
+}
+
+/** Writes, if it is not there, what indices of the ledger stand for; returns the network then. */
+export async function explainIndices(
+  context: ControllerContext,
+  { network, ledger }: { network: NetworkView; ledger: Ledger },
+  signal: AbortSignal,
+): Promise<NetworkView> {
+  const status = toIndices(givenBy(ledger));
+  const { interfaceIndices = [], division } = network.object.status ?? {};
+  const known = { interfaceIndices, ...(division === undefined ? {} : { division }) };
+  if (isDeepStrictEqual({ ...known, ...status }, known)) return network;
+  return await patchStatus(context, { network, status }, signal);
+}
+
+async function patchStatus(
+  { client, world }: ControllerContext,
+  { network, status }: { network: NetworkView; status: Partial<MultiNicNetworkStatus> },
+  signal: AbortSignal,
+): Promise<NetworkView> {
+  const { name, resourceVersion } = network;
+  const body = { metadata: { resourceVersion }, status };
+  const patch = { type: 'merge', subresource: 'status', body } as const;
+  const stored = await client.patch(MULTI_NIC_NETWORKS, { name }, patch, { signal });
+  const view = toNetworkView(stored);
+  world.networks.put(name, view, resourceVersion);
+  return view;
 }
 
 /** How the hosts of a network are covered by daemons, and when that is to be judged again. */

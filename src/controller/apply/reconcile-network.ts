@@ -4,13 +4,13 @@ import { API_VERSION, CONFIG_NAME, NETWORK_FINALIZER } from '../../shared/model/
 import { divisionOf } from '../../shared/model/plan/division.ts';
 import type { NetworkDefinition } from '../../shared/model/plan/network-definition.ts';
 import { whyUnserved } from '../../shared/model/plan/served.ts';
-import { isKubeError } from '../../shared/platform/kube/errors.ts';
 import { MULTI_NIC_NETWORKS } from '../../shared/platform/kube/resource.ts';
 import { messageWithCauses } from '../../shared/platform/log.ts';
 import type { Outcome } from '../../shared/platform/work-queue.ts';
 import { type Acceptance, planAcceptance, toServedFinding } from '../plan/acceptance.ts';
 import { toNadSettings } from '../plan/daemon-config.ts';
 import { toIndexFinding } from '../plan/index-findings.ts';
+import type { Ledger } from '../plan/ledger.ts';
 import { formatNadConfig } from '../plan/nad-config.ts';
 import type { NadTemplate } from '../plan/nads.ts';
 import type { NetworkConditionType, NetworkFinding } from '../plan/network-status.ts';
@@ -28,14 +28,21 @@ import type { ControllerContext } from './context.ts';
 import { copyCidr } from './copy-cidr.ts';
 import { addFinalizer, removeFinalizer } from './finalizers.ts';
 import { NetworkMemory } from './network-memory.ts';
-import { summarizeHosts, writeNetworkStatus } from './network-status-writer.ts';
+import { explainIndices, summarizeHosts, writeNetworkStatus } from './network-status-writer.ts';
+import { isOutdated } from './outdated.ts';
 import { hasRemains, terminateNetwork } from './terminate-network.ts';
 
 /** Collects what the steps of a run found, and the first thing that failed. */
 class Run {
+  /** As this run read it, with what it wrote itself. */
+  network: NetworkView;
   readonly findings: NetworkFinding[] = [];
   failure: { readonly error: unknown } | undefined;
   #afterMs = Number.POSITIVE_INFINITY;
+
+  constructor(network: NetworkView) {
+    this.network = network;
+  }
 
   note(o: { finding: NetworkFinding; afterMs?: number | undefined }): void {
     this.findings.push(o.finding);
@@ -47,14 +54,14 @@ class Run {
   }
 
   /**
-   * Steps do not depend on each other's success, and the status names the one that failed. A
-   * conflict is no failure: the whole run is repeated on what somebody else wrote.
+   * Steps do not depend on each other's success, and the status names the one that failed. That
+   * something changed is no failure: the whole run is repeated on what is there now.
    */
   async step<T>(type: NetworkConditionType, work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
     } catch (error) {
-      if (isKubeError(error, 'conflict')) throw error;
+      if (isOutdated(error)) throw error;
       this.failure ??= { error };
       const message = messageWithCauses(error);
       this.findings.push({ type, status: 'False', reason: 'WriteFailed', message });
@@ -75,26 +82,26 @@ export async function reconcileNetwork(
   const view = context.world.networks.get(name);
   if (view === undefined) return await cleanUpAbsent(context, name, signal);
   if (view.isDeleting) return await terminate(context, view, signal);
-  const run = new Run();
+  const run = new Run(view);
   const { acceptance, served, definition, plugin } = judge(context, view);
   run.note(acceptance);
   if (served !== undefined) run.note({ finding: served });
   const isServed = acceptance.mode !== 'hold' && definition !== undefined;
   // Before the first effect: what is made from here on is also taken away (W-44, style 6).
-  const network = isServed ? await withFinalizer(context, view, signal) : view;
+  if (isServed) run.network = await withFinalizer(context, view, signal);
   let allocation: Allocation | undefined;
   if (isServed && definition.managedIpam) {
     const mode = acceptance.mode === 'adopt' ? 'adopt' : 'full';
-    allocation = await serveIndices(context, { network, definition, mode, run }, signal);
+    allocation = await serveIndices(context, { definition, mode, run }, signal);
   }
   if (isServed && plugin?.ok === true) {
     await run.step('NadsReady', async () => {
-      const template = toTemplate(context, { network, definition, plugin, allocation });
+      const template = toTemplate(context, { network: view, definition, plugin, allocation });
       const { namespaces } = definition;
       run.note(await applyNads(context, { networkName: name, template, namespaces }, signal));
     });
   }
-  const target = { network, definition, allocation, findings: run.findings };
+  const target = { network: run.network, definition, allocation, findings: run.findings };
   run.again(await writeNetworkStatus(context, target, signal));
   if (run.failure !== undefined) throw run.failure.error;
   return run.outcome();
@@ -171,14 +178,19 @@ function memoryOf(context: ControllerContext, view: NetworkView): NetworkMemory 
 
 async function serveIndices(
   context: ControllerContext,
-  o: { network: NetworkView; definition: NetworkDefinition; mode: 'full' | 'adopt'; run: Run },
+  o: { definition: NetworkDefinition; mode: 'full' | 'adopt'; run: Run },
   signal: AbortSignal,
 ): Promise<Allocation | undefined> {
-  const { network, definition, mode, run } = o;
+  const { definition, mode, run } = o;
+  const { network } = run;
   const memory = memoryOf(context, network);
   const division = toIndexNetwork(definition);
+  const explain = async (ledger: Ledger): Promise<void> => {
+    run.network = await explainIndices(context, { network: run.network, ledger }, signal);
+  };
   const allocation = await run.step('IndicesAllocated', async () => {
-    const done = await allocateIndices(context, { network, division, mode, memory }, signal);
+    const target = { network, division, mode, memory, explain };
+    const done = await allocateIndices(context, target, signal);
     const summary = summarizeHosts(context, network, done.plan.masterNets);
     const finding = toIndexFinding({ ...summary, ...done, hasMore: done.plan.hasMore });
     run.note({ finding, afterMs: done.afterMs });

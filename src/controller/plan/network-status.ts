@@ -102,7 +102,11 @@ export function planNetworkStatus(input: StatusInput): MultiNicNetworkStatus | u
   return { ...next, lastSyncTime: input.nowText };
 }
 
-function toIndices({ interfaceIndices, division }: GivenIndices): Partial<MultiNicNetworkStatus> {
+/** The members of the status that daemons compute their blocks from. */
+export function toIndices({
+  interfaceIndices,
+  division,
+}: GivenIndices): Pick<MultiNicNetworkStatus, 'interfaceIndices' | 'division'> {
   const indices = { interfaceIndices: [...interfaceIndices] };
   if (division === undefined) return indices;
   const { subnet, interfaceBits, hostBits } = division;
