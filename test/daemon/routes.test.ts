@@ -47,6 +47,22 @@ describe('routes', () => {
     expect(h.daemon.parts.routes.report).toMatchObject({ desired: 8, installed: 8, missing: [] });
   });
 
+  test('come back after a NIC or its address was gone for a moment', async () => {
+    const { hostNet, h } = await setUp(1);
+    await using _ = h;
+    const addresses = ['10.0.2.10/24'];
+    for (const [before, after] of [
+      [{ up: false }, { up: true }],
+      [{ addresses: [] }, { addresses }],
+    ] as const) {
+      await h.daemon.idle();
+      hostNet.changeLink('eth2', before);
+      expect(ours(hostNet)).toHaveLength(3);
+      hostNet.changeLink('eth2', after);
+      await settled(hostNet, 1);
+    }
+  });
+
   test('come and go with peers and networks', async () => {
     const { hostNet, h } = await setUp(1);
     await using _ = h;

@@ -2,6 +2,7 @@
 // host, namespaces, and links in pods are in files of their own.
 import { describe, expect, test } from 'bun:test';
 import type { HostNetEvent, SlaveKind } from '../../src/daemon/hostnet/host-net.ts';
+import { ROUTE_PROTOCOL } from '../../src/shared/model/names.ts';
 import { describeLinkContract } from './contract-links.ts';
 import { describePodRouteContract } from './contract-pod-routes.ts';
 import { describeRouteContract } from './contract-routes.ts';
@@ -148,34 +149,37 @@ function describeWatch(createLab: () => HostNetLab): void {
       await watching;
     });
 
-    test('does not report the routes that the kernel keeps for an address', async () => {
+    test('does not report the routes that the kernel keeps for other addresses', async () => {
       using lab = createLab();
       lab.addNic({ name: 'rail0' });
-      const seen: HostNetEvent[] = [];
-      let wake = (): void => undefined;
-      const abort = new AbortController();
-      const watching = lab.hostNet.watch((what) => {
-        seen.push(what);
-        wake();
-      }, abort.signal);
-      const until = async (what: HostNetEvent): Promise<void> => {
-        while (!seen.includes(what)) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
-      };
-      // Whatever is reported when the watch begins comes before this link.
-      lab.addNic({ name: 'rail1' });
-      await until('link');
-      seen.length = 0;
-      lab.addNicAddress('rail0', '10.0.0.1/24');
-      await until('address');
+      await using watch = await startWatch(lab);
+      lab.addNicAddress('rail0', 'fd00:10::1/64');
+      await watch.until('address');
+      lab.addNicAddress('rail0', '10.0.0.1/32');
+      await watch.until('address');
       lab.addNic({ name: 'rail2' });
-      await until('link');
-      expect(seen).not.toContain('route');
-      abort.abort();
-      await watching;
+      await watch.until('link');
+      expect(watch.all).not.toContain('route');
+    });
+
+    test('reports routes when a NIC or its address was gone for a moment', async () => {
+      using lab = createLab();
+      lab.addNic({ name: 'rail0', addresses: ['10.0.0.1/24'] });
+      await using watch = await startWatch(lab);
+      const route = {
+        destination: '10.50.0.0/16',
+        via: '10.0.0.9',
+        interfaceIndex: nicIndex(lab, 'rail0'),
+        table: 254,
+        protocol: ROUTE_PROTOCOL,
+      };
+      for (const flap of [lab.flapNic, lab.flapNicAddresses]) {
+        expect(lab.hostNet.changeRoutes({ add: [route], remove: [] }).failed).toEqual([]);
+        await watch.until('route');
+        flap('rail0');
+        expect(lab.hostNet.routes({ protocol: ROUTE_PROTOCOL })).toEqual([]);
+        await watch.until('route');
+      }
     });
 
     test('ends at once when it is aborted already', async () => {
@@ -185,4 +189,37 @@ function describeWatch(createLab: () => HostNetLab): void {
       expect(events).toEqual([]);
     });
   });
+}
+
+/** A watch that has begun; what it reports at its beginning is left out. */
+async function startWatch(lab: HostNetLab) {
+  const all: HostNetEvent[] = [];
+  let seen: HostNetEvent[] = [];
+  let wake = (): void => undefined;
+  const abort = new AbortController();
+  const watching = lab.hostNet.watch((what) => {
+    all.push(what);
+    seen.push(what);
+    wake();
+  }, abort.signal);
+  /** Resolves when it was reported since the last call. */
+  const until = async (what: HostNetEvent): Promise<void> => {
+    while (!seen.includes(what)) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+    seen = [];
+  };
+  lab.addNic({ name: 'probe' });
+  await until('link');
+  all.length = 0;
+  return {
+    all,
+    until,
+    [Symbol.asyncDispose]: async () => {
+      abort.abort();
+      await watching;
+    },
+  };
 }

@@ -153,8 +153,18 @@ export class FakeHostNet implements HostNet {
     const old = this.#links[position];
     if (old === undefined) throw new RangeError(`no link ${name}`);
     const addresses = change.addresses?.map(toLinkAddress) ?? old.addresses;
-    this.#links[position] = { ...old, ...change, addresses };
+    const next = { ...old, ...change, addresses };
+    this.#links[position] = next;
     this.#emit(change.addresses === undefined ? 'link' : 'address');
+    this.#dropUnreachable(next);
+    if (networksOf(old).join() !== networksOf(next).join()) this.#emit('route');
+  }
+
+  /** As the kernel does with IPv4 routes, without a word. */
+  #dropUnreachable(link: HostLink): void {
+    const isLeft = ({ interfaceIndex, via }: HostRoute): boolean =>
+      interfaceIndex !== link.index || (link.up && (via === '' || isOnLink(link, via)));
+    this.#routes.splice(0, Infinity, ...this.#routes.filter(isLeft));
   }
 
   /** Unplugs a NIC: the pod links on it and the routes over it go with it. */
@@ -247,8 +257,7 @@ export class FakeHostNet implements HostNet {
     const link = this.#links.find((candidate) => candidate.index === route.interfaceIndex);
     if (link === undefined) return 'ENODEV';
     if (!link.up) return 'ENETDOWN';
-    const isOnLink = (a: LinkAddress): boolean => isInBlock(route.via, `${a.address}/${a.prefix}`);
-    if (route.via !== '' && !link.addresses.some(isOnLink)) return 'ENETUNREACH';
+    if (route.via !== '' && !isOnLink(link, route.via)) return 'ENETUNREACH';
     const other = this.#routes.find((candidate) => isSamePlace(candidate, route));
     return other === undefined || other.protocol === route.protocol ? undefined : 'EEXIST';
   }
@@ -263,6 +272,15 @@ export class FakeHostNet implements HostNet {
     for (const watcher of this.#watchers) watcher(what);
   }
 }
+
+const isOnLink = ({ addresses }: HostLink, via: string): boolean =>
+  addresses.some(({ address, prefix }) => isInBlock(via, `${address}/${prefix}`));
+
+/** IPv4 networks that the kernel keeps routes to while the link is up. */
+const networksOf = ({ up, addresses }: HostLink): string[] =>
+  addresses
+    .filter(({ family, prefix }) => up && family === 4 && prefix < 32)
+    .map(({ address, prefix }) => `${address}/${prefix}`);
 
 const isSamePlace = (a: HostRoute, b: HostRoute): boolean =>
   a.destination === b.destination && a.table === b.table;

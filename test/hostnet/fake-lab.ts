@@ -7,6 +7,10 @@ export function createFakeLab(): HostNetLab {
   const hostNet = new FakeHostNet();
   const indexOf = (name: string): number =>
     hostNet.links().find((link) => link.name === name)?.index ?? 0;
+  const addressTexts = (name: string): string[] => {
+    const addresses = hostNet.links().find((link) => link.name === name)?.addresses ?? [];
+    return addresses.map((a) => `${a.address}/${a.prefix}`);
+  };
   const ordinaryPath = '/fake/ordinary-file';
   hostNet.addInvalidNetns(ordinaryPath);
   return {
@@ -15,10 +19,17 @@ export function createFakeLab(): HostNetLab {
     ordinaryPath,
     addNic: (nic) => void hostNet.addLink(nic),
     setNicDown: (name) => hostNet.changeLink(name, { up: false, running: false }),
+    flapNic: (name) => {
+      hostNet.changeLink(name, { up: false, running: false });
+      hostNet.changeLink(name, { up: true, running: true });
+    },
+    flapNicAddresses: (name) => {
+      const texts = addressTexts(name);
+      hostNet.changeLink(name, { addresses: texts.filter((text) => text.includes(':')) });
+      hostNet.changeLink(name, { addresses: texts });
+    },
     addNicAddress: (name, address) => {
-      const old = hostNet.links().find((link) => link.name === name)?.addresses ?? [];
-      const texts = old.map((a) => `${a.address}/${a.prefix}`);
-      hostNet.changeLink(name, { addresses: [...texts, address] });
+      hostNet.changeLink(name, { addresses: [...addressTexts(name), address] });
     },
     removeNic: (name) => hostNet.removeLink(name),
     addForeignRoute: ({ destination, via, interfaceName }) => {

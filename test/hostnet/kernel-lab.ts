@@ -32,6 +32,17 @@ function createLabIn(world: NetnsWorld, open: (netnsPath: string) => HostNet): H
       addAddresses(world, host, name, addresses);
     },
     setNicDown: (name) => void ip('link', 'set', name, 'down'),
+    flapNic: (name) => world.ipBatch(host, [`link set ${name} down`, `link set ${name} up`]),
+    flapNicAddresses: (name) => {
+      const link = hostNet.links().find((candidate) => candidate.name === name);
+      const texts = (link?.addresses ?? [])
+        .filter(({ family }) => family === 4)
+        .map(({ address, prefix }) => `${address}/${prefix} dev ${name}`);
+      world.ipBatch(
+        host,
+        ['del', 'add'].flatMap((verb) => texts.map((text) => `address ${verb} ${text}`)),
+      );
+    },
     addNicAddress: (name, address) => addAddresses(world, host, name, [address]),
     removeNic: (name) => void ip('link', 'del', name),
     addForeignRoute: ({ destination, via, interfaceName }) => {

@@ -13,6 +13,10 @@ export interface HostNetLab extends Disposable {
   addNic(nic: { name: string; mtu?: number; addresses?: readonly string[] }): void;
   setNicDown(name: string): void;
   addNicAddress(name: string, address: string): void;
+  /** Sets a NIC down and up again at once. */
+  flapNic(name: string): void;
+  /** Takes all IPv4 addresses of a NIC and gives them back at once. */
+  flapNicAddresses(name: string): void;
   removeNic(name: string): void;
   /** Adds a static route that is not ours. */
   addForeignRoute(route: { destination: string; via: string; interfaceName: string }): void;

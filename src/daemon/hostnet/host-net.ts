@@ -143,9 +143,10 @@ export interface HostNet extends Disposable {
    */
   openRehearsal?(): NetnsHandle;
   /**
-   * Reports changes until `signal` aborts, then resolves. Each kind at most once per round. Routes
-   * that the kernel keeps itself, for an address or a link, are left out: every pod brings some,
-   * and none of them is ours or takes the place of one.
+   * Reports changes until `signal` aborts, then resolves. Each kind at most once per round. Of the
+   * routes that the kernel keeps itself, for an address or a link, only those to IPv4 networks are
+   * reported: every pod brings others. When a NIC or its address goes for a moment, that one coming
+   * back is all that is heard of the loss of IPv4 routes over it; that of IPv6 routes is reported.
    */
   watch(onEvent: (what: HostNetEvent) => void, signal: AbortSignal): Promise<void>;
 }

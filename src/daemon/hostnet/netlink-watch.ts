@@ -70,14 +70,22 @@ function eventsIn(chunk: Uint8Array): Iterable<HostNetEvent> {
   let readBytes = 0;
   for (const message of readMessages(new DataView(chunk.buffer, chunk.byteOffset, chunk.length))) {
     const what = eventOf[message.type];
-    if (what !== undefined && !isKernelRoute(message)) events.add(what);
+    if (what !== undefined && !isOwnMatterOfKernel(message)) events.add(what);
     readBytes = message.end;
   }
   return readBytes + 3 < chunk.length ? allEvents : events;
 }
 
-/** A route that the kernel keeps itself. rtm_protocol is at byte 5 of struct rtmsg. */
-function isKernelRoute({ type, view, start, end }: NetlinkMessage): boolean {
-  if (eventOf[type] !== 'route' || start + 5 >= end) return false;
-  return view.getUint8(start + 5) === k.RTPROT_KERNEL;
+/**
+ * Of the routes that the kernel keeps itself, only those to the networks of NICs matter: see
+ * `watch`. Bytes of struct rtmsg: 0 family, 4 table, 5 protocol, 7 type.
+ */
+function isOwnMatterOfKernel({ type, view, start, end }: NetlinkMessage): boolean {
+  if (eventOf[type] !== 'route' || start + 7 >= end) return false;
+  if (view.getUint8(start + 5) !== k.RTPROT_KERNEL) return false;
+  const isToNetwork =
+    view.getUint8(start) === k.AF_INET &&
+    view.getUint8(start + 4) === k.RT_TABLE_MAIN &&
+    view.getUint8(start + 7) === k.RTN_UNICAST;
+  return !isToNetwork;
 }

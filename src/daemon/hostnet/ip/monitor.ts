@@ -40,10 +40,13 @@ export async function watchIp(
   throw new DomainError('io-failed', 'ip monitor ended', { details: { output } });
 }
 
-/** Routes that the kernel keeps for an address or a link are not reported: see `watch`. */
+/** IPv4, in the main table, and of the ordinary type: other tables and types are named. */
+const ROUTE_TO_NETWORK = /^\[ROUTE\](?:Deleted )?[\d./]+ (?!.*\btable )/;
+
+/** Of the routes that the kernel keeps itself, only those to the networks of NICs: see `watch`. */
 function eventsIn(lines: readonly string[]): Set<HostNetEvent> {
   const labels = lines
-    .filter((line) => !line.includes(' proto kernel '))
+    .filter((line) => !line.includes(' proto kernel ') || ROUTE_TO_NETWORK.test(line))
     .map((line) => /^(?:Deleted )?\[(\w+)\]/.exec(line)?.[1] ?? '');
   return new Set(labels.flatMap((label) => eventOfLabel[label] ?? []));
 }
