@@ -70,7 +70,7 @@ const REPLY = '{"families":[4]}';
 const HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n';
 
 for (const [name, callClient] of clients) {
-  const ask = (socketPath: string, timeoutMs = 5000): Promise<Summary> =>
+  const ask = (socketPath: string, timeoutMs = 60_000): Promise<Summary> =>
     callClient({ socketPath, request, timeoutMs });
 
   describe(`${name}: a daemon that never saw the request`, () => {
@@ -98,7 +98,7 @@ for (const [name, callClient] of clients) {
       const path = join(dir.path, 'd.sock');
       const script = `Bun.listen({ unix: ${JSON.stringify(path)}, socket: { data() {} } });
       process.kill(process.pid, 'SIGKILL')`;
-      Bun.spawnSync([process.execPath, '-e', script], { timeout: 10_000 });
+      Bun.spawnSync([process.execPath, '-e', script], { timeout: 60_000 });
       expect(await ask(path)).toMatchObject({
         outcome: 'not-sent',
         details: { reason: 'ECONNREFUSED' },
@@ -153,7 +153,7 @@ for (const [name, callClient] of clients) {
       });
       const large = { ...request, config: { ...request.config, filler: 'x'.repeat(900_000) } };
       const { socketPath } = daemon;
-      const answer = await callClient({ socketPath, request: large, timeoutMs: 5000 });
+      const answer = await callClient({ socketPath, request: large, timeoutMs: 60_000 });
       expect(answer.outcome).toBe('done');
       expect(received).toEqual([900_000]);
     });
@@ -214,7 +214,7 @@ test('a head without an end is not read for ever', async () => {
   using dir = folder();
   const path = join(dir.path, 'd.sock');
   using _server = rawServer(path, (socket) => socket.end(`${HEAD}x: ${'y'.repeat(20_000)}`));
-  const answer = await inThread({ socketPath: path, request, timeoutMs: 5000 });
+  const answer = await inThread({ socketPath: path, request, timeoutMs: 60_000 });
   expect(answer).toMatchObject({ outcome: 'unknown', kind: 'reply-invalid' });
 });
 
@@ -245,7 +245,7 @@ describe('what is no answer is named, with what to do', () => {
       using dir = folder();
       const path = join(dir.path, 'd.sock');
       using _server = rawServer(path, (socket) => socket.end(raw));
-      expect(await inThread({ socketPath: path, request, timeoutMs: 5000 })).toEqual({
+      expect(await inThread({ socketPath: path, request, timeoutMs: 60_000 })).toEqual({
         outcome: 'unknown',
         kind,
         message: `post fail: the answer of the multi-nic daemon ${what}`,
@@ -266,7 +266,7 @@ describe('what is no answer is named, with what to do', () => {
     using dir = folder();
     const path = join(dir.path, 'd.sock');
     using _server = rawServer(path, (socket) => socket.end());
-    expect(await inThread({ socketPath: path, request, timeoutMs: 5000 })).toMatchObject({
+    expect(await inThread({ socketPath: path, request, timeoutMs: 60_000 })).toMatchObject({
       message: 'post fail: the connection to the multi-nic daemon broke before it answered',
       details: {
         reason: 'it was closed without an answer',
@@ -287,7 +287,7 @@ test('a connection that is reset within the answer says after how many bytes', a
   const server = Bun.listen({ unix: socketPath, socket: { open, data: () => undefined } });
   const exchange = createHttpExchange(openLibc());
   const client = createDaemonClient({ socketPath, exchange });
-  const answer = await client.call(request, 5000, async () => {
+  const answer = await client.call(request, 60_000, async () => {
     const socket = await accepted.promise;
     socket.write(HEAD);
     socket.terminate();
@@ -333,7 +333,7 @@ test('a daemon that is overrun is asked again until it takes the request', async
       symlinkSync(daemon.socketPath, path);
     },
   });
-  const answer = await client.call(request, 10_000);
+  const answer = await client.call(request, 60_000);
   expect(answer.outcome).toBe('done');
   expect(pausesMs).toHaveLength(3);
   expect(Math.max(...pausesMs)).toBeLessThan(100);
@@ -350,7 +350,7 @@ test('a daemon that stays overrun was never asked', async () => {
     exchange: createHttpExchange(openLibc()),
     sleep: () => Promise.resolve(void pauses++),
   });
-  const answer = await client.call(request, 10_000);
+  const answer = await client.call(request, 60_000);
   full.close();
   expect(answer).toMatchObject({ outcome: 'not-sent', error: { kind: 'daemon-unreachable' } });
   expect(pauses).toBe(7);

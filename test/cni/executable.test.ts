@@ -31,7 +31,7 @@ async function run(o: RunOptions): Promise<Run> {
     stdin: typeof o.stdin === 'string' ? new TextEncoder().encode(o.stdin) : 'pipe',
     stdout: 'pipe',
     stderr: 'pipe',
-    timeout: 15_000,
+    timeout: 60_000,
   });
   const [stdout, stderr, exitCode] = await Promise.all([
     new Response(child.stdout).text(),
@@ -164,7 +164,7 @@ describe('the compiled executable', () => {
       stdin: 'pipe',
       stdout: 'pipe',
       stderr: 'ignore',
-      timeout: 15_000,
+      timeout: 60_000,
     });
     await child.stdout.cancel();
     child.stdin.write(configText());

@@ -111,8 +111,9 @@ export function describePrograms(bench: Bench): void {
           namespace: bench.namespace,
           name,
           identity,
-          leaseDurationMs: 3_000,
-          renewDeadlineMs: 2_000,
+          // Nobody waits for these: the first gives back, and no pause of a busy machine is as long.
+          leaseDurationMs: 120_000,
+          renewDeadlineMs: 100_000,
           retryPeriodMs: 50,
           run: async (signal) => {
             events.push(`${identity} starts`);

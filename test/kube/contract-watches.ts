@@ -197,7 +197,7 @@ export function describeWatches(bench: Bench): void {
       await eventually('it works', () => tape.lines.length === 1);
       await server.stop();
       await eventually('the end', () => tape.error !== undefined);
-      const down = await rejectionOf(client.list(maps, { namespace, timeoutMs: 1_000 }));
+      const down = await rejectionOf(client.list(maps, { namespace, timeoutMs: 60_000 }));
       await server.start();
       expect(isKubeError(tape.error, 'unavailable')).toBe(true);
       expect(isKubeError(down, 'unavailable')).toBe(true);

@@ -251,7 +251,7 @@ describe('leader election', () => {
       log: createLogger({ component: 'test', write: () => undefined }),
     };
     const times = { leaseDurationMs: 10_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 };
-    expect(runAsLeader({ ...options, ...times })).rejects.toBeInstanceOf(RangeError);
+    await expect(runAsLeader({ ...options, ...times })).rejects.toBeInstanceOf(RangeError);
   });
 });
 
