@@ -22,6 +22,8 @@ async function startDeaf(): Promise<Harness> {
   {
     await using first = await startHarness({ api, directory, hostNet });
     await eventually('an empty pool', () => Bun.deepEquals(holders(first), []));
+    // Its last write: one that arrived later would meet the first one of the next daemon.
+    await eventually('its counts', () => at(api.object('ippools', NAME), 'status', 'free') === 254);
   }
   const isWatch = { isWatch: true, plural: 'ippools' };
   const watches = api.faults.add({ action: 'hang', match: isWatch });
