@@ -22,6 +22,7 @@ import { Turns } from './apply/turns.ts';
 import type { Metrics } from './metrics.ts';
 import type { ConfigDefaults } from './plan/daemon-config.ts';
 import { formatWorkKey, parseWorkKey, WORK_KINDS } from './watch/keys.ts';
+import { Since } from './watch/since.ts';
 import { World } from './watch/world.ts';
 
 export interface ControllerOptions {
@@ -121,12 +122,11 @@ export async function runController(o: ControllerOptions, signal: AbortSignal): 
     defaults,
     settleMs: o.settleMs ?? SETTLE_MS,
     silenceMs: o.silenceMs ?? SILENCE_MS,
-    silences: new Map(),
+    silences: new Since(clock),
     graceMs: o.graceMs ?? GRACE_MS,
     daemonGraceMs: o.daemonGraceMs ?? DAEMON_GRACE_MS,
-    daemonlessSince: new Map(),
-    absentSince: new Map(),
-    withdrawals: new Map(),
+    daemonless: new Since(clock),
+    withdrawals: new Since(clock),
     hostTurns: new Turns(),
     ledgerTurns: new Turns(),
     memories: new Map(),

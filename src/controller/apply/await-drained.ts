@@ -5,7 +5,7 @@ import { planDrain } from '../plan/drain.ts';
 import { listNames } from '../plan/problem.ts';
 import type { ControllerContext } from './context.ts';
 import { isKindServed } from './kind-served.ts';
-import { type Termination, waiting } from './termination.ts';
+import { type EndingNetwork, type Termination, waiting } from './termination.ts';
 
 const AGAIN_MS = 15_000;
 
@@ -17,23 +17,17 @@ const AFTERWARDS: ReadonlySet<string> = new Set([
   'RemovingLedger',
 ]);
 
-/** Undefined when no pod holds one. `network`: as it is stored; undefined when it is gone. */
+/** Undefined when no pod holds one. `object`: as it is stored; undefined when it is gone. */
 export async function awaitDrained(
   context: ControllerContext,
-  network: { readonly name: string; readonly object: MultiNicNetwork | undefined },
+  network: EndingNetwork,
   signal: AbortSignal,
 ): Promise<Termination | undefined> {
   const held = awaitPods(context, network.name);
   if (held !== undefined) return held;
-  const status = network.object?.status;
-  const drained = status?.conditions?.find(({ type }) => type === 'Drained');
-  const counts = (status?.computeResults ?? []).map(({ numOfHosts }) => numOfHosts);
-  const left =
-    drained !== undefined && AFTERWARDS.has(drained.reason)
-      ? undefined
-      : await awaitProof(context, network.name, Math.max(0, ...counts), signal);
+  const left = isProven(network.object) ? undefined : await awaitProof(context, network, signal);
   if (left !== undefined) return left;
-  context.silences.delete(network.name);
+  context.silences.end(network.name);
   return awaitPods(context, network.name); // its pools may have come while the proof was sought
 }
 
@@ -52,13 +46,36 @@ export function awaitPods(
   return waiting('PodsHoldAddresses', message, AGAIN_MS);
 }
 
+/** The beginning of its end made a new generation, so no status from before says this. */
+function isProven(object: MultiNicNetwork | undefined): boolean {
+  const drained = object?.status?.conditions?.find(({ type }) => type === 'Drained');
+  return (
+    drained !== undefined &&
+    drained.observedGeneration === object?.metadata.generation &&
+    AFTERWARDS.has(drained.reason)
+  );
+}
+
+/** So many hosts hold an index, by what is not lost with the records of hosts. */
+function recordedHosts({ world }: ControllerContext, network: EndingNetwork): number {
+  const { computeResults = [] } = network.object?.status ?? {};
+  const reading = world.ledger(network.name)?.reading;
+  const nets = network.object === undefined && reading?.ok === true ? reading.ledger.nets : [];
+  return Math.max(
+    0,
+    ...computeResults.map(({ numOfHosts }) => numOfHosts),
+    ...nets.map(({ hosts }) => [...hosts].length),
+  );
+}
+
 async function awaitProof(
   context: ControllerContext,
-  networkName: string,
-  recordedCount: number,
+  network: EndingNetwork,
   signal: AbortSignal,
 ): Promise<Termination | undefined> {
-  const { world, silences, silenceMs, clock } = context;
+  const { world, silences, silenceMs } = context;
+  const { name: networkName } = network;
+  const recordedCount = recordedHosts(context, network);
   const holders = world
     .sortedHosts()
     .filter((host) => host.published.has(networkName))
@@ -66,7 +83,7 @@ async function awaitProof(
     .filter((host) => !host.isTest && !(host.isUnmanaged && !world.hasNode(host.name)));
   if (holders.length === 0 && recordedCount === 0) return undefined;
   if (!(await isKindServed(context, IP_POOLS, signal))) {
-    silences.delete(networkName);
+    silences.end(networkName);
     const message = 'the definition of IPPools is missing, so pods may hold addresses: apply it';
     return waiting('PoolsUnreadable', message, AGAIN_MS);
   }
@@ -79,11 +96,9 @@ async function awaitProof(
   });
   if (drain.kind === 'proven') return undefined;
   if (drain.kind === 'silent') {
-    silences.delete(networkName);
+    silences.end(networkName);
     return waiting('PoolsMissing', drain.message, AGAIN_MS);
   }
-  const sinceMs = silences.get(networkName) ?? clock.monotonic();
-  silences.set(networkName, sinceMs);
-  const leftMs = sinceMs + silenceMs - clock.monotonic();
+  const leftMs = silenceMs - silences.forMs(networkName);
   return leftMs > 0 ? waiting('PoolsMissing', drain.message, leftMs) : undefined;
 }

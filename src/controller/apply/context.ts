@@ -7,6 +7,7 @@ import type { EventRecorder } from '../../shared/platform/kube/event-recorder.ts
 import type { Logger } from '../../shared/platform/log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ConfigDefaults } from '../plan/daemon-config.ts';
+import type { Since } from '../watch/since.ts';
 import type { World } from '../watch/world.ts';
 import type { NetworkMemory } from './network-memory.ts';
 import type { Turns } from './turns.ts';
@@ -27,18 +28,16 @@ export interface ControllerContext {
   readonly settleMs: number;
   /** A daemon that is ready and publishes nothing of a network for so long holds nothing of it. */
   readonly silenceMs: number;
-  /** Since when that is so of networks that end (monotonic), by name. */
-  readonly silences: Map<string, number>;
+  /** That this is so of networks that end. */
+  readonly silences: Since;
   /** A Node must be away for so long until its host counts as gone. */
   readonly graceMs: number;
   /** None of a network's daemons must be ready for so long until that is held against it. */
   readonly daemonGraceMs: number;
-  /** Since when no host of a network has had a ready daemon (monotonic), by network name. */
-  readonly daemonlessSince: Map<string, number>;
-  /** Since when Nodes were seen to be absent (monotonic), by name. */
-  readonly absentSince: Map<string, number>;
-  /** When the indices of a network that ends were withdrawn (monotonic). */
-  readonly withdrawals: Map<string, number>;
+  /** That no host of a network has a ready daemon. */
+  readonly daemonless: Since;
+  /** That the indices of a network that ends are withdrawn. */
+  readonly withdrawals: Since;
   /** Of writes to HostInterfaces, by host name. */
   readonly hostTurns: Turns;
   /** Of writes to ledgers, all under one key. */

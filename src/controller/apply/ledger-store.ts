@@ -56,7 +56,7 @@ export async function writeLedger(
   }
 }
 
-/** Deletes exactly this ledger; true when it is gone. */
+/** Deletes exactly the ledger that is known. */
 export async function deleteLedger(
   context: ControllerContext,
   network: string,

@@ -115,7 +115,7 @@ function daemonsOf(
   context: ControllerContext,
   { network, definition, allocation }: StatusTarget,
 ): DaemonFinding & { readonly afterMs: number | undefined } {
-  const { world, daemonlessSince, daemonGraceMs: graceMs } = context;
+  const { world, daemonless, daemonGraceMs: graceMs } = context;
   const nets = new Set(allocation?.plan.masterNets ?? definition?.masterNets);
   const hosts = world.sortedHosts().filter(
     (host) =>
@@ -123,9 +123,7 @@ function daemonsOf(
       (host.published.has(network.name) ||
         host.netAddresses.some((net) => nets.size === 0 || nets.has(net))),
   );
-  const nowMs = context.clock.monotonic();
-  const sinceMs = daemonlessSince.get(network.name) ?? nowMs;
-  const withoutMs = nowMs - sinceMs;
+  const withoutMs = daemonless.forMs(network.name);
   const before = network.object.status?.conditions?.find((one) => one.type === 'DaemonsReady');
   const found = planDaemonFinding({
     hosts: hosts.map(({ name }) => name),
@@ -134,8 +132,7 @@ function daemonsOf(
     withoutMs,
     graceMs,
   });
-  if (!found.isWithout) daemonlessSince.delete(network.name);
-  else daemonlessSince.set(network.name, sinceMs);
+  if (!found.isWithout) daemonless.end(network.name);
   const isWaited = found.isWithout && found.finding.status === 'True';
   return { ...found, afterMs: isWaited ? graceMs - withoutMs : undefined };
 }

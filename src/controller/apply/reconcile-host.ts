@@ -29,7 +29,7 @@ export async function reconcileHost(
     return 'done';
   }
   if (world.hasNode(hostName) || host?.isUnmanaged === true || host?.isTest === true) {
-    context.absentSince.delete(hostName);
+    world.absences.end(hostName);
     if (host !== undefined) {
       await context.hostTurns.run(
         hostName,
@@ -40,7 +40,10 @@ export async function reconcileHost(
   }
   const node = await context.client.get(NODES, { name: hostName }, { signal });
   if (node !== undefined) return { afterMs: AGAIN_MS }; // the watch will bring it
-  const leftMs = graceLeftMs(context, hostName);
+  if (world.hasNode(hostName)) return { afterMs: AGAIN_MS }; // it came while it was asked for
+  // A node is sometimes deleted only to be registered anew, while its pods run. They are given up
+  // when it stays away for longer; until then nothing of it goes.
+  const leftMs = context.graceMs - world.absences.forMs(hostName);
   if (leftMs > 0) return { afterMs: leftMs };
   if (host !== undefined) {
     context.log.info('host interface of a removed node deleted', { node: hostName });
@@ -54,18 +57,9 @@ export async function reconcileHost(
   }
   const stored = await context.client.get(HOST_INTERFACES, { name: hostName }, { signal });
   if (stored !== undefined) return { afterMs: AGAIN_MS };
+  const isBack = world.hasNode(hostName) || world.hosts.get(hostName) !== undefined;
+  if (isBack) return { afterMs: AGAIN_MS };
   return await removeGoneHost(context, hostName, signal);
-}
-
-/**
- * A node is sometimes deleted only to be registered anew, while its pods run. They are given up
- * when it stays away for longer; until then nothing of it goes.
- */
-function graceLeftMs({ absentSince, clock, graceMs }: ControllerContext, hostName: string): number {
-  const nowMs = clock.monotonic();
-  const sinceMs = absentSince.get(hostName) ?? nowMs;
-  absentSince.set(hostName, sinceMs);
-  return Math.max(sinceMs + graceMs - nowMs, 0);
 }
 
 /** With indices they are written at once; this is for NICs that come and go. */
@@ -100,13 +94,15 @@ async function removeGoneHost(
 ): Promise<Outcome> {
   const { world } = context;
   const pools = world.pools.ofHost(hostName);
-  await deletePools(context, pools, signal);
   // Pools first: as long as one is there, the index it stands for must not serve another host.
-  if (pools.length > 0) return { afterMs: AGAIN_MS };
+  if (pools.length > 0) {
+    await deletePools(context, pools, signal);
+    return { afterMs: AGAIN_MS };
+  }
   if (!world.gone().has(hostName)) {
     context.log.info('host is gone', { node: hostName });
     world.markGone(hostName);
   }
-  context.absentSince.delete(hostName);
+  world.absences.end(hostName);
   return 'done';
 }

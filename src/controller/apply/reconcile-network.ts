@@ -82,6 +82,7 @@ export async function reconcileNetwork(
   const view = context.world.networks.get(name);
   if (view === undefined) return await cleanUpAbsent(context, name, signal);
   if (view.isDeleting) return await terminate(context, view, signal);
+  forgetEnd(context, name); // of a namesake
   const run = new Run(view);
   const { acceptance, served, definition, plugin } = judge(context, view);
   run.note(acceptance);
@@ -271,8 +272,13 @@ async function terminate(
 
 function forget(context: ControllerContext, name: string): void {
   context.memories.delete(name);
-  context.daemonlessSince.delete(name);
-  context.silences.delete(name);
+  context.daemonless.end(name);
+  forgetEnd(context, name);
+}
+
+function forgetEnd({ silences, withdrawals }: ControllerContext, name: string): void {
+  silences.end(name);
+  withdrawals.end(name);
 }
 
 /** What a network left behind that vanished without our finalizer. */
@@ -281,12 +287,17 @@ async function cleanUpAbsent(
   name: string,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  forget(context, name);
-  if (!hasRemains(context, name)) return 'done';
+  if (!hasRemains(context, name)) {
+    forget(context, name);
+    return 'done';
+  }
   const stored = await context.client.get(MULTI_NIC_NETWORKS, { name }, { signal });
   if (stored !== undefined) return { afterMs: 1_000 }; // the watch will bring it
   const { finding, afterMs } = await terminateNetwork(context, { name, object: undefined }, signal);
-  if (finding === undefined) return 'done';
+  if (finding === undefined) {
+    forget(context, name);
+    return 'done';
+  }
   context.log.info('remains of a network that is gone', { network: name, reason: finding.message });
   return { afterMs };
 }

@@ -1,7 +1,6 @@
 // Takes away what was made for a network that is being deleted or is gone, in an order in which no
 // pod loses an address: definitions first, then nothing until the last pod has gone, then the rest.
 import { CIDR_FINALIZER } from '../../shared/model/names.ts';
-import type { MultiNicNetwork } from '../../shared/model/objects/multi-nic-network.ts';
 import { CIDRS, NET_ATTACH_DEFS } from '../../shared/platform/kube/resource.ts';
 import { isOwnNad } from '../plan/nads.ts';
 import { listNames } from '../plan/problem.ts';
@@ -12,19 +11,16 @@ import { deletePools, deleteWithFinalizer } from './finalizers.ts';
 import { isKindServed } from './kind-served.ts';
 import { deleteLedger } from './ledger-store.ts';
 import { unpublishNetwork } from './publish-hosts.ts';
-import { type Termination, waiting } from './termination.ts';
+import { type EndingNetwork, type Termination, waiting } from './termination.ts';
 
 const AGAIN_MS = 1_000;
 
 const clean: Termination = { finding: undefined, afterMs: 0 };
 
-/**
- * One step further; to be called again after `afterMs` or when something changed. Of a network that
- * is gone there is no object.
- */
+/** One step further; to be called again after `afterMs` or when something changed. */
 export async function terminateNetwork(
   context: ControllerContext,
-  network: { readonly name: string; readonly object: MultiNicNetwork | undefined },
+  network: EndingNetwork,
   signal: AbortSignal,
 ): Promise<Termination> {
   const networkName = network.name;
@@ -35,7 +31,6 @@ export async function terminateNetwork(
     (await removePools(context, networkName, signal)) ??
     (await removeCidr(context, networkName, signal)) ??
     (await removeLedger(context, networkName, signal));
-  if (left === undefined) context.withdrawals.delete(networkName);
   return left ?? clean;
 }
 
@@ -88,17 +83,17 @@ async function unpublish(
   networkName: string,
   signal: AbortSignal,
 ): Promise<Termination | undefined> {
-  const { world, clock, settleMs, withdrawals } = context;
+  const { world, settleMs, withdrawals } = context;
   const message = 'indices are being withdrawn from hosts';
   if (world.sortedHosts().some((host) => host.published.has(networkName))) {
     await unpublishNetwork(context, networkName, signal);
-    withdrawals.set(networkName, clock.monotonic());
+    withdrawals.end(networkName); // only now they are, perhaps not for the first time
+    withdrawals.forMs(networkName);
     return waiting('Withdrawing', message, settleMs);
   }
-  if (world.given(networkName) === undefined) return undefined;
-  const sinceMs = withdrawals.get(networkName) ?? clock.monotonic();
-  withdrawals.set(networkName, sinceMs);
-  const leftMs = sinceMs + settleMs - clock.monotonic();
+  // What was given may not be recorded any more, but that it was withdrawn is known.
+  if (world.given(networkName) === undefined && !withdrawals.has(networkName)) return undefined;
+  const leftMs = settleMs - withdrawals.forMs(networkName);
   return leftMs > 0 ? waiting('Withdrawing', message, leftMs) : undefined;
 }
 

@@ -1,5 +1,12 @@
-// What a step of taking a network away came to.
+// What is taken away, and what a step of it came to.
+import type { MultiNicNetwork } from '../../shared/model/objects/multi-nic-network.ts';
 import type { NetworkFinding } from '../plan/network-status.ts';
+
+/** A network that is being deleted, or is gone: then there is no object. */
+export interface EndingNetwork {
+  readonly name: string;
+  readonly object: MultiNicNetwork | undefined;
+}
 
 /** `finding` is undefined when nothing is left. */
 export interface Termination {

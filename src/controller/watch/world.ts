@@ -13,6 +13,7 @@ import { type GivenDivision, readGivenDivision } from './given-division.ts';
 import { formatWorkKey, type WorkKind } from './keys.ts';
 import { Overlay } from './overlay.ts';
 import { PoolIndex } from './pool-index.ts';
+import { Since } from './since.ts';
 import type {
   CidrView,
   ConfigView,
@@ -52,6 +53,8 @@ export class World {
   readonly #ledgers = new Overlay<LedgerView>(() => this.#all.ledgers);
   readonly #cidrs = new Overlay<CidrView>(() => this.#all.cidrs);
   readonly pools = new PoolIndex();
+  /** That Nodes are absent. Here, because one that was there between two looks starts anew. */
+  readonly absences: Since;
   readonly #all: Collections;
   readonly #options: WorldOptions;
   readonly #soon: Batch;
@@ -73,6 +76,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.#options = options;
     const { signal, clock = systemClock } = options;
+    this.absences = new Since(clock);
     const flush = (keys: readonly string[]): void => {
       for (const key of keys) options.enqueue(key);
     };
@@ -290,7 +294,10 @@ export class World {
   }
 
   #nodeChanged(name: string): void {
-    if (this.#all.nodes.has(name)) this.#gone.delete(name);
+    if (this.#all.nodes.has(name)) {
+      this.#gone.delete(name);
+      this.absences.end(name);
+    }
     this.#enqueue('host', name);
   }
 
