@@ -278,12 +278,12 @@ export class Daemon {
     for (const job of ['plan', 'routes', 'host'] as const) this.#upkeep.request(job);
   }
 
-  /** Every pool of ours, and every object that is left of one. */
+  /** Every pool of ours, and every object and every record that is left of one. */
   #publishPools(): void {
-    const { pools, view } = this.#parts;
-    const names = new Set(pools.records().map(({ plan }) => plan.name));
-    for (const name of view.publishedPools().keys()) names.add(name);
-    this.#upkeep.requestPools(names);
+    const { pools, view, keeper } = this.#parts;
+    const names = pools.records().map(({ plan }) => plan.name);
+    const left = [...view.publishedPools().keys(), ...keeper.names()];
+    this.#upkeep.requestPools(new Set([...names, ...left]));
   }
 
   /** Says on the pod why it does not start. */

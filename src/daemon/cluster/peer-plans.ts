@@ -61,6 +61,11 @@ export class PeerPlans {
     this.#areAllStale = true;
   }
 
+  /** A network, or something about this node, changed since `refresh` began: what it made is old. */
+  get isOutdated(): boolean {
+    return this.#areAllStale && this.#view.isLive && this.#view.self() !== undefined;
+  }
+
   /**
    * Plans again what changed; nothing while the API server was never heard. One at a time. What is
    * aborted, or fails, changes no plan and is done by the next call.

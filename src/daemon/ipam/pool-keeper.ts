@@ -13,6 +13,7 @@ import { externalRow } from '../attach/external.ts';
 import type { AttachPorts } from '../attach/ports.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
 import type { PeerPlans } from '../cluster/peer-plans.ts';
+import type { PublishedPool } from '../cluster/published-pool.ts';
 import type { Inventory } from '../inventory/nic-inventory.ts';
 import { type Attachment, addressesOf } from '../journal/attachment.ts';
 import { type Claim, type ContestedClaim, keyOf, mergeClaims, podOf } from './claims.ts';
@@ -70,28 +71,45 @@ export class PoolKeeper {
     return this.#complete.has(name) && this.#compared.has(name);
   }
 
-  /** Makes the pools what is planned now. Failing to reach the API server delays new pools only. */
-  async replan(signal: AbortSignal): Promise<void> {
-    const { view, pools, peers } = this.#ports;
-    await peers.refresh(signal);
-    const plans = this.#planAll();
-    const wanted = plans.flatMap((plan) => plan.pools);
-    if (view.isLive) {
-      await this.#adoptBeyondJournal();
-      await this.#adoptPublished(wanted);
-    }
-    const usable: WantedPool[] = [];
-    for (const pool of wanted) usable.push(await this.#complement(pool));
-    this.#plans = new Map(plans.map((plan) => [plan.network, plan]));
-    pools.apply(usable);
-    await this.#savePlans(usable);
+  /** Pools that the journal has a plan of, whether they are in the set or not. */
+  names(): Iterable<string> {
+    return this.#complete.keys();
   }
 
-  /** The object of a pool that is not in the set any more was removed. */
-  async forget(name: string): Promise<void> {
-    if (!this.#complete.delete(name)) return;
+  /** Makes the pools what is planned now. Failing to reach the API server delays new pools only. */
+  async replan(signal: AbortSignal): Promise<void> {
+    const { pools, peers } = this.#ports;
+    // Why a pool, or an object of one, is left alone. Each is asked about once.
+    const refusals = new Map<string, string>();
+    for (;;) {
+      await peers.refresh(signal);
+      signal.throwIfAborted();
+      if (peers.isOutdated) continue;
+      const plans = this.#planAll();
+      const wanted = plans.flatMap((plan) => plan.pools);
+      const questions = this.#findUnknown(wanted, { refusals, signal });
+      if (questions.length > 0) {
+        for (const answer of questions) await answer();
+        continue; // what changed while the API server was asked counts as well
+      }
+      const usable = wanted.map((pool) => this.#complement(pool, refusals));
+      this.#plans = new Map(plans.map((plan) => [plan.network, plan]));
+      pools.apply(usable);
+      await this.#savePlans(usable);
+      return;
+    }
+  }
+
+  /**
+   * The object of a pool that is not in the set any more was removed. False if it is in the set
+   * again.
+   */
+  async forget(name: string): Promise<boolean> {
+    const { journal, pools } = this.#ports;
+    if (pools.get(name) !== undefined) return false;
     this.#compared.delete(name);
-    await this.#ports.journal.deletePlan({ kind: 'pool', name });
+    if (this.#complete.delete(name)) await journal.deletePlan({ kind: 'pool', name });
+    return true;
   }
 
   #planAll(): NetworkPools[] {
@@ -110,20 +128,39 @@ export class PoolKeeper {
     );
   }
 
+  /** What to look at before the pools can be what is wanted; nothing, in the ordinary case. */
+  #findUnknown(
+    wanted: readonly WantedPool[],
+    o: { refusals: Map<string, string>; signal: AbortSignal },
+  ): (() => Promise<void>)[] {
+    const { view } = this.#ports;
+    if (!view.isLive) return [];
+    const isUnknown = ({ name }: { name: string }): boolean =>
+      !this.#complete.has(name) && !o.refusals.has(name);
+    const plans = wanted.map(({ plan }) => plan);
+    const planned = new Set(plans.map(({ name }) => name));
+    const left = [...view.publishedPools().values()].filter(({ name }) => !planned.has(name));
+    return [
+      ...[...this.#complete.values()]
+        .filter(({ name }) => !this.#compared.has(name))
+        .map((plan) => () => this.#compare(plan)),
+      ...left.filter(isUnknown).map((pool) => () => this.#adoptLeft(pool, o.refusals)),
+      ...plans.filter(isUnknown).map((plan) => () => this.#adoptWanted(plan, o)),
+    ];
+  }
+
   /** Once per process: a journal can be older than it should be without being damaged. */
-  async #adoptBeyondJournal(): Promise<void> {
+  async #compare(plan: PoolPlan): Promise<void> {
     const { view, log } = this.#ports;
-    for (const [name, plan] of this.#complete) {
-      if (this.#compared.has(name)) continue;
-      const spec = view.publishedPools().get(name)?.spec;
-      const listed = spec?.hostName === view.node ? spec.allocations : [];
-      const lost = this.#findLost(plan, this.#mergeClaims(plan, listed));
-      if (lost.length > 0) {
-        await this.#takeOver(plan, lost);
-        log.info('took over allocations', { pool: name, count: lost.length, why: 'not recorded' });
-      }
-      this.#compared.add(name);
+    const { name } = plan;
+    const spec = view.publishedPools().get(name)?.spec;
+    const listed = spec?.hostName === view.node ? spec.allocations : [];
+    const lost = this.#findLost(plan, this.#mergeClaims(plan, listed));
+    if (lost.length > 0) {
+      await this.#takeOver(plan, lost);
+      log.info('took over allocations', { pool: name, count: lost.length, why: 'not recorded' });
     }
+    this.#compared.add(name);
   }
 
   /** What the object lists, and what pods state where the object is wrong or says nothing. */
@@ -178,37 +215,44 @@ export class PoolKeeper {
     this.#ports.log.error('allocation not taken over', { ...conflict });
   }
 
-  /** Takes over objects of this node that are in no plan: their pods still hold the addresses. */
-  async #adoptPublished(wanted: readonly WantedPool[]): Promise<void> {
-    const { view, pools, log } = this.#ports;
-    const planned = new Set(wanted.map(({ plan }) => plan.name));
-    for (const { name, spec } of view.publishedPools().values()) {
-      if (planned.has(name) || this.#complete.has(name)) continue;
-      const plan = parsePublishedPlan(name, spec);
-      if (plan === undefined || spec.hostName !== view.node) {
-        log.error('published pool not understood', { pool: name, hostName: spec.hostName });
-        continue;
-      }
+  /** Takes over an object of this node that is in no plan: its pods still hold the addresses. */
+  async #adoptLeft({ name, spec }: PublishedPool, refusals: Map<string, string>): Promise<void> {
+    const { view, log } = this.#ports;
+    const plan = parsePublishedPlan(name, spec);
+    if (plan !== undefined && spec.hostName === view.node) {
       await this.#adopt(plan, spec);
-      pools.load([plan]);
+      return;
+    }
+    log.error('published pool not understood', { pool: name, hostName: spec.hostName });
+    refusals.set(name, 'its IPPool is not understood');
+  }
+
+  /** Asked by name, because objects of old versions have no labels to be found by. */
+  async #adoptWanted(
+    plan: PoolPlan,
+    { refusals, signal }: { refusals: Map<string, string>; signal: AbortSignal },
+  ): Promise<void> {
+    const { client, view } = this.#ports;
+    const { name } = plan;
+    const object = await client.get(IP_POOLS, { name }, { signal });
+    if (object === undefined || object.spec.hostName === view.node) {
+      await this.#adopt(plan, object?.spec);
+    } else {
+      refusals.set(name, `its IPPool belongs to host ${object.spec.hostName}`);
     }
   }
 
   /** A wanted pool, refused if it cannot be known yet what was given from it. */
-  async #complement(pool: WantedPool): Promise<WantedPool> {
-    const { view, client } = this.#ports;
+  #complement(pool: WantedPool, refusals: ReadonlyMap<string, string>): WantedPool {
+    const { isLive } = this.#ports.view;
     const { plan } = pool;
     const known = this.#complete.get(plan.name);
     // Other hosts are not known while the API server was not heard, but where their addresses are.
-    if (known !== undefined) return view.isLive ? pool : withExcludesOf(pool, known);
-    if (!view.isLive) return { plan, reason: 'the API server has not said yet what is in use' };
-    // Asked by name, because objects of old versions have no labels to be found by.
-    const object = await client.get(IP_POOLS, { name: plan.name });
-    if (object !== undefined && object.spec.hostName !== view.node) {
-      return { plan, reason: `its IPPool belongs to host ${object.spec.hostName}` };
-    }
-    await this.#adopt(plan, object?.spec);
-    return pool;
+    if (known !== undefined) return isLive ? pool : withExcludesOf(pool, known);
+    const reason = isLive
+      ? refusals.get(plan.name)
+      : 'the API server has not said yet what is in use';
+    return { plan, reason };
   }
 
   async #adopt(plan: PoolPlan, spec: IpPoolSpec | undefined): Promise<void> {
@@ -222,6 +266,8 @@ export class PoolKeeper {
     const count = await this.#takeOver(plan, claims);
     this.#complete.set(plan.name, plan);
     this.#compared.add(plan.name);
+    // Also where it is planned: by now that may not be so any more.
+    this.#ports.pools.load([plan]);
     if (count > 0) this.#ports.log.info('took over allocations', { pool: plan.name, count });
   }
 

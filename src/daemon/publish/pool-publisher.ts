@@ -208,7 +208,7 @@ export class PoolPublisher {
 
   /** Removes the object of a pool that is not planned any more and holds nothing. */
   async #remove(name: string, signal: AbortSignal): Promise<Outcome> {
-    const { client, view, keeper } = this.#ports;
+    const { client, view, pools, keeper, intervalMs } = this.#ports;
     // An object that nobody looked at may hold allocations: it is taken over first.
     if (!keeper.isComplete(name)) return 'done';
     const object = view.publishedPools().get(name);
@@ -223,6 +223,8 @@ export class PoolPublisher {
           { signal },
         );
       }
+      // Planned again meanwhile, it may have given addresses.
+      if (pools.get(name) !== undefined) return { afterMs: intervalMs };
       await client.delete(IP_POOLS, { name }, { uid: object.uid, signal });
       this.counts.deleted += 1;
     }
@@ -230,8 +232,9 @@ export class PoolPublisher {
     this.#lastStatusMs.delete(name);
     this.#known.delete(name);
     this.#unsure.delete(name);
-    await keeper.forget(name);
-    return 'done';
+    if (await keeper.forget(name)) return 'done';
+    this.#unsure.add(name); // no watch has told yet that the object is gone
+    return { afterMs: intervalMs };
   }
 }
 
