@@ -61,7 +61,7 @@ export class PeerPlans {
     this.#areAllStale = true;
   }
 
-  /** A network, or something about this node, changed since `refresh` began: what it made is old. */
+  /** A network, or something about this node, changed since `refresh` began: plans are old. */
   get isOutdated(): boolean {
     return this.#areAllStale && this.#view.isLive && this.#view.self() !== undefined;
   }
