@@ -63,9 +63,7 @@ export class Daemon {
       ownerUid: process.getuid?.() ?? 0,
       log,
       release: async (request, { spooledAtMs: askedAtMs }) => {
-        const identity = parseIdentity(request);
-        const { containerId } = identity.key;
-        await ports.exclusive(containerId, () => detach(ports, identity, { askedAtMs }));
+        await detach(ports, parseIdentity(request), { askedAtMs });
         options.faults.reach('spool-released');
       },
     });

@@ -1,11 +1,14 @@
 // The original's paths for routes and for the choice of NICs: whatever is unknown, refused or not
 // there is said, in the shapes that its clients understand.
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { parseIdentity } from '../../src/daemon/attach/attach-config.ts';
+import { detach } from '../../src/daemon/attach/detach.ts';
+import { noFaults } from '../../src/daemon/attach/fault-points.ts';
 import golden from '../golden/pools/requests.json';
 import { eventually } from '../helpers/eventually.ts';
 import { hostObject, NODE, networkObject, putHost, rail, startCluster } from './cluster.ts';
-import { keepDirectory } from './cluster-scene.ts';
-import { AWAY, createFakeHost, type Harness, startHarness } from './harness.ts';
+import { keepDirectory, podObject } from './cluster-scene.ts';
+import { AWAY, cniRequest, createFakeHost, type Harness, startHarness } from './harness.ts';
 
 setDefaultTimeout(120_000);
 
@@ -197,4 +200,33 @@ describe('allocate and deallocate', () => {
     expect(count(await post(h, '/deallocate', request))).toBe(released);
     expect(h.daemon.parts.journal.held()).toEqual([]);
   });
+});
+
+test('addresses of a pod that two release at once rest once', async () => {
+  const hostNet = createFakeHost(2);
+  const pod = { namespace: 'default', name: 'p' };
+  let other: Promise<unknown> | undefined;
+  let detachToo = (): Promise<unknown> | undefined => undefined;
+  const faults = {
+    ...noFaults,
+    reach: (point: string) => {
+      if (point === 'del-releasing-written') other ??= detachToo();
+    },
+  };
+  await using h = await startHarness({
+    hostNet,
+    objects: [...objects, podObject(pod.name)],
+    env,
+    faults,
+  });
+  const { attachPorts, pools, view } = h.daemon.parts;
+  const request = { pod: pod.name, namespace: pod.namespace, def: 'net', masters: ['eth1'] };
+  const [status, given] = await post(h, '/allocate', request);
+  expect(status).toBe(200);
+  const args = `K8S_POD_NAMESPACE=default;K8S_POD_NAME=p;K8S_POD_UID=${view.podUid(pod)}`;
+  // The runtime's DEL comes while an old client releases the same.
+  detachToo = () => detach(attachPorts, parseIdentity(cniRequest('DEL', { args })));
+  expect(await post(h, '/deallocate', request)).toEqual([200, given]);
+  expect(await other).toBe('unknown');
+  expect(pools.quarantined).toBe(1);
 });

@@ -120,7 +120,7 @@ export class CniService {
       }
       case 'DEL':
         this.#refuseUnless('isRecovered');
-        await ports.exclusive(identity.key.containerId, () => detach(ports, identity));
+        await detach(ports, identity);
         return { reply: {} };
       case 'CHECK': {
         this.#refuseUnless('isRecovered');
