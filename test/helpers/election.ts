@@ -136,6 +136,12 @@ export class Election {
     await Promise.allSettled(this.candidates.map((candidate) => candidate.result));
   }
 
+  /** As the client's own limits do, this one ends: nobody hangs for ever. */
+  async #hang({ timeoutMs = RENEW_MS, signal }: RequestOptions = {}): Promise<never> {
+    await this.clock.sleep(timeoutMs, signal);
+    throw failed('timeout', `no answer within ${timeoutMs} ms`);
+  }
+
   #wire(owner: () => Candidate): KubeClient {
     const client = createKubeClient({ server: this.#server });
     const through = async <T>(
@@ -143,13 +149,13 @@ export class Election {
       send: () => Promise<T>,
     ): Promise<T> => {
       const { line, isDead } = owner();
-      if (isDead || line === 'hung') return await hang(o?.signal);
-      if (line === 'down') throw broken();
+      if (isDead || line === 'hung') return await this.#hang(o);
+      if (line === 'down') throw failed('unavailable', 'cut by the test');
       const request = send();
       this.#requests.add(request);
       try {
         const answer = await request;
-        if (line === 'answers lost') throw broken();
+        if (line === 'answers lost') throw failed('unavailable', 'cut by the test');
         return answer;
       } finally {
         this.#requests.delete(request);
@@ -166,18 +172,6 @@ export class Election {
   }
 }
 
-function hang(signal: AbortSignal | undefined): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-}
-
-function broken(): KubeError {
-  return new KubeError({
-    kind: 'unavailable',
-    status: 0,
-    reason: 'ECONNRESET',
-    attempt: 'talk',
-    detail: 'cut by the test',
-  });
+function failed(kind: 'timeout' | 'unavailable', detail: string): KubeError {
+  return new KubeError({ kind, status: 0, reason: 'Test', attempt: 'talk', detail });
 }

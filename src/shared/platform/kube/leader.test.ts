@@ -145,6 +145,22 @@ describe('leader election', () => {
     },
   );
 
+  test('a leader that is stopped while its line hangs ends, and its lease runs out', async () => {
+    const election = new Election();
+    const a = election.enter('a');
+    await election.pass(1_000);
+    const b = election.enter('b');
+    await election.pass(RETRY_MS);
+    a.line = 'hung';
+    a.stop.abort(new Error('leaving'));
+    await election.pass(LEASE_MS - RETRY_MS);
+    expect(b.leads).toBe(false);
+    await election.pass(RETRY_MS * 2);
+    expect(b.leads).toBe(true);
+    expect(await a.result).toBe('stopped');
+    await election.close();
+  });
+
   test('a short absence of the API server costs nothing', async () => {
     const election = new Election();
     const a = election.enter('a');
