@@ -1,5 +1,6 @@
 // The five verbs of CNI as the socket offers them: who may run when, what is counted, what is
 // logged. The work itself is in the files beside this one.
+import { checkNetns } from '../../shared/model/cni/environment.ts';
 import type { CniReply } from '../../shared/model/daemon-api.ts';
 import { DomainError, type ErrorKind, isDomainError } from '../../shared/model/errors.ts';
 import type { Counter, Histogram } from '../metrics.ts';
@@ -111,6 +112,7 @@ export class CniService {
     switch (request.command) {
       case 'ADD': {
         this.#refuseUnless('isReady');
+        refuseRelative(identity);
         const demand = this.#demands.demandOf(request);
         const { containerId } = identity.key;
         const plans = this.#plans;
@@ -124,6 +126,7 @@ export class CniService {
         return { reply: {} };
       case 'CHECK': {
         this.#refuseUnless('isRecovered');
+        refuseRelative(identity);
         const result = parsePrevious(request);
         await ports.exclusive(identity.key.containerId, async () => check(ports, identity, result));
         return { reply: {} };
@@ -178,6 +181,14 @@ export class CniService {
     this.#refusals = this.#refusals.slice(-REFUSALS_MAX);
     this.#onRefused(refusal);
   }
+}
+
+/** As the executable does: only root asks here, but with any program. */
+function refuseRelative({ netnsPath }: AttachIdentity): void {
+  const refusal = checkNetns(netnsPath);
+  if (refusal === undefined) return;
+  const details = { netns: netnsPath };
+  throw new DomainError('invalid-environment', `${refusal.msg}: "${netnsPath}"`, { details });
 }
 
 function podField({ podNamespace, podName }: AttachIdentity): { pod?: string } {

@@ -48,7 +48,7 @@ export const IF_NAME_BYTES_MAX = 15;
 export const environmentRules: readonly EnvironmentRule[] = [
   { name: 'CNI_COMMAND', requiredFor: [] },
   { name: 'CNI_CONTAINERID', requiredFor: ADD_DEL_CHECK, check: checkContainerId },
-  { name: 'CNI_NETNS', requiredFor: ['ADD', 'CHECK'] },
+  { name: 'CNI_NETNS', requiredFor: ['ADD', 'CHECK'], check: checkNetns },
   { name: 'CNI_IFNAME', requiredFor: ADD_DEL_CHECK, check: checkIfName },
   { name: 'CNI_ARGS', requiredFor: [] },
   { name: 'CNI_PATH', requiredFor: [...ADD_DEL_CHECK, 'GC', 'STATUS'] },
@@ -163,6 +163,14 @@ function checkContainerId(value: string): CniError | undefined {
   return isCniIdentifier(value)
     ? undefined
     : cniError(4, 'invalid characters in containerID', value);
+}
+
+/**
+ * The daemon, which opens the path, has another working directory than its caller. A DEL goes on:
+ * its pod has to end, and what it had is known without a path.
+ */
+export function checkNetns(value: string): CniError | undefined {
+  return value.startsWith('/') ? undefined : cniError(4, 'CNI_NETNS is no absolute path', value);
 }
 
 function checkIfName(value: string): CniError | undefined {
