@@ -183,6 +183,45 @@ describe('CHECK', () => {
   });
 });
 
+describe('requests', () => {
+  test('with a relative netns are refused, but for DEL', async () => {
+    const { h } = await setUp();
+    await using _ = h;
+    expect((await send(h.socket, cniRequest('ADD'))).status).toBe(200);
+    const config = { prevResult: { cniVersion: '0.4.0', interfaces: [], ips: [] } };
+    for (const netns of ['run/netns/c1', '']) {
+      for (const command of ['ADD', 'CHECK'] as const) {
+        const { status, problem } = await send(h.socket, cniRequest(command, { netns, config }));
+        expect(status).toBe(400);
+        expect(problem).toMatchObject({
+          type: expect.stringMatching(/:invalid-environment$/),
+          detail: `CNI_NETNS is no absolute path: "${netns}"`,
+        });
+      }
+    }
+    expect((await send(h.socket, cniRequest('DEL', { netns: 'run/netns/c1' }))).status).toBe(200);
+    expect(h.daemon.parts.journal.list()).toEqual([]);
+  });
+
+  test('that are wrong in thousands of places get a short answer', async () => {
+    const { h } = await setUp();
+    await using _ = h;
+    const many = Array.from({ length: 20_000 }, () => 5);
+    const long = 'x'.repeat(100_000);
+    for (const request of [
+      { ...cniRequest('ADD'), ...Object.fromEntries(many.map((_one, at) => [`key${at}`, at])) },
+      cniRequest('ADD', { config: { masterNets: many } }),
+      cniRequest('GC', { config: { 'cni.dev/valid-attachments': many } }),
+      { ...cniRequest('ADD'), command: long, [long]: 1 },
+    ]) {
+      const { status, problem } = await send(h.socket, request);
+      expect(status).toBeGreaterThanOrEqual(400);
+      expect(JSON.stringify(problem).length).toBeLessThan(64 * 1024);
+      expect(problem.detail).not.toBe('');
+    }
+  });
+});
+
 describe('views', () => {
   test('show attachments, pools, routes and interfaces', async () => {
     const { h } = await setUp();

@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import { parseCniArgs } from '../../shared/model/cni/args.ts';
 import { readAttachConfig } from '../../shared/model/cni/attach-config.ts';
-import { issueText, validAttachments } from '../../shared/model/cni/network-config.ts';
+import { issueTexts, validAttachments } from '../../shared/model/cni/network-config.ts';
 import { type CniResult, parsePrevResult } from '../../shared/model/cni/result.ts';
 import { effectiveVersion } from '../../shared/model/cni/version.ts';
 import { CniRequest } from '../../shared/model/daemon-api.ts';
@@ -77,7 +77,7 @@ const CollectConfig = v.looseObject({
 export function parseValid({ config }: NodeRequest): { containerId: string; ifName: string }[] {
   const { name } = config;
   const parsed = v.safeParse(CollectConfig, config);
-  const issues = parsed.success ? [] : parsed.issues.map(issueText);
+  const issues = parsed.success ? [] : issueTexts(parsed.issues);
   const valid = parsed.success
     ? validAttachments({ plugin: { type: '' }, ...parsed.output, name })
     : undefined;

@@ -1,7 +1,7 @@
-// JSON bodies: type, size, syntax and schema, in this order, with every issue in the answer.
+// JSON bodies: type, size, syntax and schema, in this order, with the issues in the answer.
 import type { Context } from 'hono';
 import * as v from 'valibot';
-import { issueText } from '../../shared/model/cni/network-config.ts';
+import { issueTexts } from '../../shared/model/cni/network-config.ts';
 import { CNI_REQUEST_BYTES_MAX } from '../../shared/model/daemon-api.ts';
 import { DomainError } from '../../shared/model/errors.ts';
 import type { AppEnv } from './app-env.ts';
@@ -33,7 +33,7 @@ export async function readBody<T extends v.GenericSchema>(
   if (text.length > CNI_REQUEST_BYTES_MAX) throw tooLarge();
   const parsed = v.safeParse(schema, parseJson(text));
   if (parsed.success) return parsed.output;
-  const issues = parsed.issues.map(issueText);
+  const issues = issueTexts(parsed.issues);
   throw new DomainError('decode-failed', issues.join('; '), { details: { issues } });
 }
 

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { issueText } from '../../shared/model/cni/network-config.ts';
+import { issueTexts } from '../../shared/model/cni/network-config.ts';
 import { CNI_REQUEST_BYTES_MAX, SpooledRequest } from '../../shared/model/daemon-api.ts';
 import { DomainError } from '../../shared/model/errors.ts';
 import type { Logger } from '../../shared/platform/log.ts';
@@ -145,7 +145,7 @@ export class Spool {
     }
     const parsed = v.safeParse(SpoolFile, JSON.parse(readFileSync(path, 'utf8')));
     if (parsed.success) return parsed.output;
-    throw new DomainError('decode-failed', parsed.issues.map(issueText).join('; '));
+    throw new DomainError('decode-failed', issueTexts(parsed.issues).join('; '));
   }
 
   #trimBad(): void {

@@ -6,7 +6,7 @@ import { parseAddress } from '../ip/address.ts';
 import { canonicalCidr } from '../ip/cidr.ts';
 import { IPAM_TYPE } from '../names.ts';
 import { NET_ADDRESSES_MAX } from '../objects/network-rules.ts';
-import { issueText } from './network-config.ts';
+import { issueTexts } from './network-config.ts';
 
 /** Why something is not served: a word for conditions, and a text that starts with the field. */
 export interface Refusal {
@@ -122,7 +122,7 @@ export function readAttachConfig(value: unknown): AttachReading {
   const parsed = v.safeParse(AttachConfig, value);
   if (!parsed.success) {
     const reason = 'InvalidDefinition';
-    return { ok: false, refusals: parsed.issues.map((one) => ({ reason, text: issueText(one) })) };
+    return { ok: false, refusals: issueTexts(parsed.issues).map((text) => ({ reason, text })) };
   }
   const config = parsed.output;
   const link = toLink(config.plugin);

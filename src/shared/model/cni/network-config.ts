@@ -122,6 +122,8 @@ export function validAttachments(
 
 /** Issues of one error; a list can be wrong in each of its items. */
 const ISSUES_MAX = 100;
+/** Of each: it repeats what was received. */
+const ISSUE_CHARS_MAX = 256;
 
 /** The first issues as texts, and how many more there are. */
 export function issueTexts(issues: readonly v.BaseIssue<unknown>[]): string[] {
@@ -131,8 +133,9 @@ export function issueTexts(issues: readonly v.BaseIssue<unknown>[]): string[] {
 }
 
 /** One valibot issue as `path: what is wrong`. */
-export function issueText(issue: v.BaseIssue<unknown>): string {
-  return `${v.getDotPath(issue) ?? 'value'}: ${issue.message}`;
+function issueText(issue: v.BaseIssue<unknown>): string {
+  const text = `${v.getDotPath(issue) ?? 'value'}: ${issue.message}`;
+  return text.length > ISSUE_CHARS_MAX ? `${text.slice(0, ISSUE_CHARS_MAX)}…` : text;
 }
 
 function decodeJson(text: string): Parsed<JsonObject> {
