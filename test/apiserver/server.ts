@@ -8,6 +8,7 @@ import { discover } from './discovery.ts';
 import { type Fault, Faults } from './faults.ts';
 import { GarbageCollector } from './garbage.ts';
 import { Handlers, type UserInfo } from './handlers.ts';
+import { type HeldPort, holdPort } from './held-port.ts';
 import { isObject, type JsonObject, objectAt, textAt } from './json.ts';
 import { type Kind, KindRegistry, splitApiVersion, storeKey } from './kinds.ts';
 import { type ApiRequest, isTrue, parseRequest } from './requests.ts';
@@ -100,6 +101,8 @@ class EmbeddedServer implements ApiServer {
   readonly #seen: SeenRequest[] = [];
   #isTokenRequired: boolean;
   #port: number;
+  /** Keeps the port ours while the server is stopped. */
+  #held: HeldPort | undefined;
   #listener: Bun.Server<undefined> | undefined;
 
   constructor(options: ApiServerOptions) {
@@ -161,6 +164,10 @@ class EmbeddedServer implements ApiServer {
   start(): void {
     if (this.#listener !== undefined) return;
     const { tls, unixPath, hostname } = this.#options;
+    if (this.#port === 0 && unixPath === undefined && hostname === undefined) {
+      this.#held = holdPort();
+      this.#port = this.#held.port;
+    }
     // a killed run leaves its file behind
     if (unixPath !== undefined) rmSync(unixPath, { force: true });
     const common = {
@@ -190,10 +197,12 @@ class EmbeddedServer implements ApiServer {
 
   async close(): Promise<void> {
     await this.stop();
+    this.#held?.[Symbol.dispose]();
+    this.#held = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
+    await this.close();
   }
 
   #storeOf(plural: string): string {
