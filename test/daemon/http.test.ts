@@ -1,4 +1,4 @@
-// The socket and the TCP port: frames, limits, errors, views, the old paths, and who may write.
+// The socket and the TCP port: frames, limits, errors, the old paths, and who may write.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -222,95 +222,13 @@ describe('requests', () => {
   });
 });
 
-describe('views', () => {
-  test('show attachments, pools, routes and interfaces', async () => {
-    const { h } = await setUp();
-    await using _ = h;
-    await send(h.socket, cniRequest('ADD'));
-    const get = async (path: string): Promise<unknown> => (await fetch(h.url + path)).json();
-    expect(await get('/v1/attachments')).toMatchObject({
-      node: 'n1',
-      count: 1,
-      attachments: [{ containerId: 'c1', state: 'attached', podName: 'c1' }],
-    });
-    expect(await get('/v1/pools')).toMatchObject({
-      conflicts: [],
-      pools: [{ name: 'net-192.168.0.0-24', state: 'planned', occupied: 1, free: 253 }, {}, {}, {}],
-    });
-    expect(await get('/v1/routes')).toMatchObject({ desired: 0, missing: [], actual: [] });
-    expect(await get('/v1/interfaces')).toMatchObject({
-      nics: [{ interfaceName: 'eth1' }, {}, {}, {}],
-    });
-    expect(await get('/interface')).toEqual(
-      [1, 2, 3, 4].map((i) => ({
-        interfaceName: `eth${i}`,
-        netAddress: `10.0.${i}.0/24`,
-        hostIP: `10.0.${i}.10`,
-        vendor: '',
-        product: '',
-        pciAddress: '',
-      })),
-    );
-  });
-
-  test('every attachment is shown once, in whatever parts they are read', async () => {
-    const { h, hostNet } = await setUp();
-    await using _ = h;
-    const config = { args: { cni: { nics: 1 } } };
-    const shown = async (): Promise<string[]> => {
-      const view = (await (await fetch(`${h.url}/v1/attachments`)).json()) as {
-        count: number;
-        attachments: { containerId: string }[];
-      };
-      expect(view.count).toBe(view.attachments.length);
-      return view.attachments.map(({ containerId }) => containerId);
-    };
-    expect(await shown()).toEqual([]);
-    const containers: string[] = [];
-    for (let number = 0; number < 101; number++) {
-      const container = `many-${number}`;
-      hostNet.addNetns(`/run/netns/${container}`);
-      await send(h.socket, cniRequest('ADD', { container, config }));
-      containers.push(container);
-      if (number >= 99 || number === 49) expect(await shown()).toEqual(containers);
-    }
-  });
-
-  test('why tells what was considered, given and refused', async () => {
-    const { h } = await setUp();
-    await using _ = h;
-    const config = { args: { cni: { nics: 1 } } };
-    await send(h.socket, cniRequest('ADD', { config }));
-    await send(h.socket, cniRequest('ADD', { config, ifName: 'net2', network: 'nope' }));
-    const why = (await (await fetch(`${h.url}/v1/why/c1`)).json()) as {
-      attachments: { why: { considered: unknown[]; steps: object } }[];
-    };
-    expect(why).toMatchObject({
-      containerId: 'c1',
-      attachments: [{ network: 'net', nics: [{ name: 'net1-0', master: 'eth1' }] }],
-      refusals: [{ network: 'nope', kind: 'network-unknown' }],
-    });
-    expect(why.attachments[0]?.why.considered[1]).toMatchObject({
-      interfaceName: 'eth2',
-      reason: 'not needed: 1 NICs are wanted',
-    });
-    expect(Object.keys(why.attachments[0]?.why.steps ?? {})).toEqual([
-      'planMs',
-      'intentMs',
-      'linksMs',
-      'diskMs',
-    ]);
-    expect((await fetch(`${h.url}/v1/why/unknown`)).status).toBe(404);
-  });
-
-  test('the CNI path is not offered over TCP', async () => {
+describe('writes over TCP', () => {
+  test('are none of CNI', async () => {
     const { h } = await setUp();
     await using _ = h;
     expect((await post(h, '/v1/cni', cniRequest('DEL'))).status).toBe(404);
   });
-});
 
-describe('writes over TCP', () => {
   const users = {
     ours: { username: 'system:serviceaccount:multi-nic-cni-operator:daemon', groups: [] },
     admin: { username: 'root', groups: ['system:masters'] },

@@ -1,6 +1,6 @@
 // What people and programs can look at: health, metrics and read-only views of attachments, pools,
 // routes and NICs. Nothing here changes anything.
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import { DomainError } from '../../shared/model/errors.ts';
 import { formatCidr } from '../../shared/model/ip/cidr.ts';
 import type { CniService, Readiness } from '../attach/service.ts';
@@ -12,6 +12,9 @@ import type { Metrics } from '../metrics.ts';
 import type { RouteKeeper } from '../routes/route-keeper.ts';
 import type { AppEnv } from './app-env.ts';
 import { attachmentsDocument } from './attachments-document.ts';
+
+/** Entries of one list. */
+const LIST_MAX = 1_000;
 
 /** What the views show. */
 export interface ViewSources {
@@ -37,15 +40,34 @@ export function addViews(app: Hono<AppEnv>, s: ViewSources): void {
   app.get('/metrics', (c) =>
     c.text(s.metrics.text(), 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }),
   );
-  app.get('/v1/attachments', (c) =>
-    c.body(attachmentsDocument(s.node, s.journal), 200, { 'content-type': 'application/json' }),
-  );
-  app.get('/v1/pools', (c) => c.json({ node: s.node, ...poolView(s) }));
+  app.get('/v1/attachments', (c) => {
+    const document = attachmentsDocument(s.journal, { node: s.node, after: afterOf(c) });
+    return c.body(document, 200, { 'content-type': 'application/json' });
+  });
+  app.get('/v1/pools', (c) => c.json({ node: s.node, ...shorten(poolView(s)) }));
   app.get('/v1/routes', (c) =>
-    c.json({ node: s.node, ...s.routes.report, actual: s.routes.actual() }),
+    c.json({ node: s.node, ...shorten({ ...s.routes.report, actual: s.routes.actual() }) }),
   );
   app.get('/v1/interfaces', (c) => c.json({ node: s.node, ...s.inventory.current }));
   app.get('/v1/why/:containerId', (c) => c.json(whyView(s, c.req.param('containerId'))));
+}
+
+/** Where a list goes on; all ids are above 0. */
+function afterOf(c: Context<AppEnv>): number {
+  const text = c.req.query('after') ?? '0';
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new DomainError('decode-failed', 'after must be an id, as `next` names it');
+}
+
+/** With thousands of peers, lists are longer than anybody reads; `omitted` says by how much. */
+function shorten(view: object): object {
+  const long = Object.entries(view).filter(
+    (entry): entry is [string, unknown[]] => Array.isArray(entry[1]) && entry[1].length > LIST_MAX,
+  );
+  if (long.length === 0) return view;
+  const lists = long.map(([name, list]) => [name, list.slice(0, LIST_MAX)]);
+  const omitted = long.map(([name, list]) => [name, list.length - LIST_MAX]);
+  return { ...view, ...Object.fromEntries(lists), omitted: Object.fromEntries(omitted) };
 }
 
 function poolView({ pools, keeper }: ViewSources): object {
