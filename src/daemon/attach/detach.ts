@@ -9,8 +9,8 @@ import { release } from './release.ts';
 export type DetachOutcome = 'released' | 'unknown';
 
 /**
- * Releases the attachment, or what was taken over for the same pod. May be repeated. Waits for other
- * operations on either. `askedAtMs` (wall clock): when the DEL was asked for, where that was
+ * Releases the attachment, or what was taken over for the same pod. May be repeated. Waits for
+ * other operations on either. `askedAtMs` (wall clock): when the DEL was asked for, where that was
  * earlier; an attachment that was made after it is not the one that was meant.
  */
 export async function detach(
