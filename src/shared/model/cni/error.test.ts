@@ -25,6 +25,12 @@ test('issues come first, one per line', () => {
   );
 });
 
+test('a list without items is no detail', () => {
+  const details = { network: 'net', reasons: [], free: 0 };
+  const error = new DomainError('no-master', 'no NIC is suitable', { details });
+  expect(toCniError(error, o).details).toBe('network=net free=0');
+});
+
 test('an error without facts has no details', () => {
   expect('details' in toCniError(new DomainError('timeout', 'late'), o)).toBe(false);
   expect(cniError(7, 'x', '')).toEqual({ code: 7, msg: 'x' });

@@ -68,14 +68,14 @@ function cut(text: string): string {
 }
 
 /**
- * Facts of an error in one line, `name=value` each; lists with commas. The detail `issues` has one
- * line per item.
+ * Facts of an error in one line, `name=value` each; lists with commas, unless they are empty. The
+ * detail `issues` has one line per item.
  */
 function detailsText(error: DomainError): string {
   const { issues, ...facts } = error.details;
-  const rest = Object.entries(facts).map(
-    ([name, value]) => `${name}=${Array.isArray(value) ? value.join(',') : value}`,
-  );
+  const rest = Object.entries(facts)
+    .filter(([, value]) => !Array.isArray(value) || value.length > 0)
+    .map(([name, value]) => `${name}=${Array.isArray(value) ? value.join(',') : value}`);
   const lines = Array.isArray(issues) ? issues.join('\n') : '';
   return [cut(lines), cut(rest.join(' '))].filter((text) => text !== '').join('\n');
 }
