@@ -5,7 +5,8 @@ import { HOST_INTERFACES, MULTI_NIC_NETWORKS } from '../../src/shared/platform/k
 import { eventually } from '../helpers/eventually.ts';
 import type { FakeHostNet } from '../hostnet/fake-host-net.ts';
 import { hostObject, NODE, networkObject, putHost, startCluster } from './cluster.ts';
-import { AWAY, createFakeHost, type Harness, startHarness } from './harness.ts';
+import { keepDirectory } from './cluster-scene.ts';
+import { AWAY, cniRequest, createFakeHost, type Harness, send, startHarness } from './harness.ts';
 
 setDefaultTimeout(120_000);
 
@@ -72,6 +73,49 @@ describe('routes', () => {
     await settled(hostNet, 5);
     await h.client.delete(MULTI_NIC_NETWORKS, { name: 'net' });
     await settled(hostNet);
+  });
+
+  test('stay while an edit takes their network away that pods have addresses of', async () => {
+    using directory = keepDirectory();
+    const hostNet = createFakeHost();
+    for (const pod of ['c1', 'c2']) hostNet.addNetns(`/run/netns/${pod}`);
+    const division = { subnet: '192.168.0.0/16', interfaceBlock: 2, hostBlock: 6 };
+    const [, ...hosts] = world(1);
+    const api = await startCluster([networkObject({ ...L3, status: { division } }), ...hosts]);
+    const common = { api, hostNet, directory: directory.path };
+    const refused = async (h: Harness, text: string, ...peers: number[]): Promise<void> => {
+      await eventually('the edit is known', () => {
+        return h.daemon.parts.view.network('net')?.issues.join().includes(text);
+      });
+      for (const p of peers) await putHost(h.client, hostObject({ name: `p${p}`, hostIndex: p }));
+      await settled(hostNet, ...peers); // a peer that is new says that all were planned again
+      const { problem } = await send(h.socket, cniRequest('ADD', { container: 'c2' }));
+      expect(problem.detail).toContain(text);
+      expect(h.daemon.parts.pools.records().map(({ state }) => state)).not.toContain('draining');
+    };
+    const edit = async (h: Harness, ipam: unknown): Promise<void> => {
+      const patch = { type: 'merge', body: { spec: { ipam } } } as const;
+      await h.client.patch(MULTI_NIC_NETWORKS, { name: 'net' }, patch);
+    };
+    {
+      await using h = await startHarness(common);
+      await settled(hostNet, 1);
+      expect((await send(h.socket, cniRequest('ADD'))).status).toBe(200);
+      await edit(h, '{]}');
+      await refused(h, 'spec.ipam', 1, 2);
+      await edit(h, '{"type":"whereabouts","range":"10.0.0.0/24"}');
+      await refused(h, 'ipam.type is not multi-nic-ipam any more', 1, 2, 3);
+    }
+    {
+      await using h = await startHarness(common);
+      await refused(h, 'ipam.type is not multi-nic-ipam any more', 1, 2, 3, 4);
+      const { ipam } = MULTI_NIC_NETWORKS.parse(networkObject(L3)).spec;
+      await edit(h, ipam);
+      await eventually('it is changed back', async () => {
+        return (await send(h.socket, cniRequest('ADD', { container: 'c2' }))).status === 200;
+      });
+    }
+    await api.close();
   });
 
   test('that somebody deletes come back', async () => {

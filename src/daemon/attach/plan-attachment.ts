@@ -116,7 +116,7 @@ function usableDefinition(known: KnownNetwork, deviceClass: string | undefined):
     new DomainError('invalid-config', `network ${name}: ${issues.join('; ')}`, {
       details: { network: name, issues: [...issues] },
     });
-  if (definition === undefined) throw refuse(known.issues);
+  if (definition === undefined || known.issues.length > 0) throw refuse(known.issues);
   const refusals = networkRefusals(definition);
   if (refusals.length > 0) throw refuse(refusals.map(({ text }) => text));
   const { strategy } = definition.attachPolicy;

@@ -13,8 +13,8 @@ import type { MasterUse } from './master-use.ts';
 /** A network as the daemon knows it. */
 export interface KnownNetwork {
   readonly name: string;
-  /** Undefined if its object cannot be used; `issues` then say why. */
   readonly definition: NetworkDefinition | undefined;
+  /** Why no pod is attached to it; not empty if there is no definition. */
   readonly issues: readonly string[];
   /** Net addresses in which this host holds a host index. */
   readonly plannedNets: ReadonlySet<string>;

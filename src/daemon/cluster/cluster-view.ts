@@ -65,7 +65,7 @@ export class ClusterView {
     this.#networks = watchCollection({
       ...common,
       resource: MULTI_NIC_NETWORKS,
-      project: toNetworkRecord,
+      project: (object) => toNetworkRecord(object, this.#formerNetwork(object.metadata.name)),
       onChange: on('network'),
     });
     this.#hosts = watchCollection({
@@ -141,7 +141,14 @@ export class ClusterView {
   }
 
   network(name: string): NetworkRecord | undefined {
-    if (this.isLive) return this.#networks.get(name);
+    return this.isLive ? this.#networks.get(name) : this.#savedNetwork(name);
+  }
+
+  #formerNetwork(name: string): NetworkRecord | undefined {
+    return this.#networks.get(name) ?? this.#savedNetwork(name);
+  }
+
+  #savedNetwork(name: string): NetworkRecord | undefined {
     return this.#saved.networks.find((network) => network.name === name);
   }
 

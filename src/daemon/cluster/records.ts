@@ -2,7 +2,7 @@
 // routes and attachments, and the form in which they are saved for starts without an API server.
 import * as v from 'valibot';
 import { canonicalCidr } from '../../shared/model/ip/cidr.ts';
-import { UNMANAGED_LABEL } from '../../shared/model/names.ts';
+import { IPAM_TYPE, UNMANAGED_LABEL } from '../../shared/model/names.ts';
 import {
   type HostInterface,
   HostNetwork,
@@ -30,10 +30,15 @@ export const SavedNetwork = v.object({
   spec: MultiNicNetworkSpec,
   interfaceIndices: v.array(InterfaceIndex),
   division: v.optional(GivenDivision),
+  /** Why the present spec cannot be used; `spec` is then the last one that could. */
+  issues: v.optional(v.array(v.string())),
 });
 export type SavedNetwork = v.InferOutput<typeof SavedNetwork>;
 
-/** A network, understood. `definition` is missing if its object cannot be used, for `issues`. */
+/**
+ * A network, understood. With `issues` no pod is attached to it; those that are keep what follows
+ * from `definition`, which is missing if nothing is known that they could go by.
+ */
 export interface NetworkRecord {
   readonly name: string;
   readonly uid: string;
@@ -69,16 +74,40 @@ export const SavedHost = v.object({
 });
 export type SavedHost = v.InferOutput<typeof SavedHost>;
 
-/** Keeps of a network what decides. */
-export function toNetworkRecord(object: MultiNicNetwork): NetworkRecord {
+/** Keeps of a network what decides. `former`: what was known of that name before. */
+export function toNetworkRecord(
+  object: MultiNicNetwork,
+  former: NetworkRecord | undefined,
+): NetworkRecord {
   const { metadata, spec, status } = object;
-  return fromSavedNetwork({
+  const record = fromSavedNetwork({
     name: metadata.name,
     uid: metadata.uid ?? '',
     spec,
     interfaceIndices: status?.interfaceIndices ?? [],
     ...(status?.division === undefined ? {} : { division: status.division }),
   });
+  return isManaged(record) ? record : asBefore(record, former);
+}
+
+function isManaged({ definition }: NetworkRecord): boolean {
+  return definition?.managedIpam === true;
+}
+
+/**
+ * The controller refuses an edit that takes the addresses from running pods, and so does the
+ * daemon: their pools and routes stay.
+ */
+function asBefore(record: NetworkRecord, former: NetworkRecord | undefined): NetworkRecord {
+  const { saved, uid, definition } = record;
+  const isInForce = saved.division !== undefined && former?.uid === uid && isManaged(former);
+  if (former === undefined || !isInForce) return record;
+  const change = `ipam.type is not ${IPAM_TYPE} any more, by which addresses were given`;
+  const issues =
+    definition === undefined
+      ? [...record.issues]
+      : [`${change}: change it back, or delete the network and create it anew`];
+  return fromSavedNetwork({ ...saved, spec: former.saved.spec, issues });
 }
 
 /** Understands a saved network as the same object would be understood today. */
@@ -89,7 +118,7 @@ export function fromSavedNetwork(saved: SavedNetwork): NetworkRecord {
     name,
     uid,
     definition: parsed.ok ? asGiven(parsed.network, saved.division) : undefined,
-    issues: parsed.ok ? [] : parsed.issues,
+    issues: parsed.ok ? (saved.issues ?? []) : parsed.issues,
     interfaceIndices: new Map(
       saved.interfaceIndices.map(({ netAddress, interfaceIndex }) => [
         canonicalCidr(netAddress) ?? netAddress,
