@@ -30,6 +30,9 @@ const WAITING = 'waiting for the API server';
 /** From a new plan of a pool to its publishing; changes by pods wait longer, see upkeep.ts. */
 const POOL_DELAY_MS = 1_000;
 
+/** For the last pools that are published, if the API server answers. */
+const LAST_WRITES_MS = 2_000;
+
 /** One running daemon. */
 export class Daemon {
   readonly #parts: Parts;
@@ -157,13 +160,24 @@ export class Daemon {
 
   /** Stops taking requests, finishes those under way, and closes the journal. */
   async stop(): Promise<void> {
+    const { isReady } = this.#readiness;
     this.#readiness = { isRecovered: false, isReady: false, reason: 'stopping' };
     const { lock } = this.#parts;
     await Promise.all(this.#listeners.map((listener) => listener.stop(lock.idle())));
     await lock.idle();
+    if (isReady) await this.#publishLast();
     this.#stop.abort(new Error('the daemon stops'));
     await Promise.allSettled(this.#ended);
     this.#parts.journal[Symbol.dispose]();
+  }
+
+  /** What changed last: it may take long until a daemon runs here again. */
+  async #publishLast(): Promise<void> {
+    const { clock } = this.#parts.options;
+    const given = new AbortController();
+    this.#upkeep.publishWaiting();
+    await Promise.race([this.#upkeep.idle(), clock.sleep(LAST_WRITES_MS, given.signal)]);
+    given.abort();
   }
 
   async #listen(): Promise<void> {
@@ -301,6 +315,8 @@ export class Daemon {
     if (what === 'host' && key === node) this.#parts.inventory.invalidate();
     if (what === 'network' || (what === 'host' && key === node)) this.#parts.peers.allChanged();
     else if (what === 'host') this.#parts.peers.hostChanged(key);
+    // It may be on its way out: whether pods hold addresses of it is read from the pools.
+    if (what === 'network') this.#upkeep.publishWaiting();
     if (what === 'pool') this.#upkeep.poolsChanged([key]); // our own write, or an edit to undo
     if (what === 'pool' && !this.#parts.keeper.isComplete(key)) this.#upkeep.request('plan');
     for (const job of jobsForClusterChange(what)) this.#upkeep.request(job);

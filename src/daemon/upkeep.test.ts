@@ -90,6 +90,22 @@ test('a pool that one pod changed once is published once', async () => {
   stop.abort();
 });
 
+test('pools that wait are published at once when that is asked for, and others are not', async () => {
+  const stop = new AbortController();
+  const { clock, upkeep, published } = start(stop.signal);
+  upkeep.poolsChanged(['a']);
+  await clock.advance(100);
+  upkeep.publishWaiting();
+  await upkeep.idle();
+  expect([...published]).toEqual([['a', [100]]]);
+  await clock.advance(20 * DELAY_MS);
+  expectTimes(published.get('a'), [100]);
+  upkeep.publishWaiting();
+  await upkeep.idle();
+  expectTimes(published.get('a'), [100]);
+  stop.abort();
+});
+
 /** The queue scatters what comes back by itself by up to a tenth. */
 function expectTimes(actual: readonly number[] | undefined, wanted: readonly number[]): void {
   expect(actual).toHaveLength(wanted.length);

@@ -108,12 +108,21 @@ export class Upkeep {
     for (const name of names) this.#setPoolDue(name, { dueMs, latestMs });
   }
 
+  /** Publishes what waits for that now. */
+  publishWaiting(): void {
+    const nowMs = this.#clock.monotonic();
+    for (const name of this.#pools.keys()) {
+      this.#pools.set(name, { dueMs: nowMs, latestMs: nowMs });
+      this.#queue.add(`pool:${name}`);
+    }
+  }
+
   /** Works until the signal; resolves when what was under way has ended. */
   run(signal: AbortSignal): Promise<void> {
     return this.#queue.run(signal);
   }
 
-  /** Resolves when nothing is left to do at once, for tests. */
+  /** Resolves when nothing is left to do at once; never before `run`. */
   idle(): Promise<void> {
     return this.#queue.idle();
   }

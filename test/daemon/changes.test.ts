@@ -7,6 +7,7 @@ import {
   MULTI_NIC_NETWORKS,
 } from '../../src/shared/platform/kube/resource.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { createFakeClock } from '../helpers/fake-clock.ts';
 import { hostObject, NODE, networkObject, putHost, rail } from './cluster.ts';
 import { kindOf, pool1, published } from './cluster-scene.ts';
 import {
@@ -67,6 +68,18 @@ describe('indices', () => {
     const answer = await send(h.socket, cniRequest('ADD'));
     expect(answer.problem.detail).toContain('eth5: its net address has no interface index');
   });
+});
+
+test('a network that changes has its pools published at once', async () => {
+  const hostNet = createFakeHost();
+  hostNet.addNetns('/run/netns/c1');
+  // Time stands still: nothing is published because of it.
+  await using h = await startHarness({ hostNet, clock: createFakeClock() });
+  expect((await send(h.socket, cniRequest('ADD'))).status).toBe(200);
+  const finalizers = ['test/waits-for-pods'];
+  const patch = { type: 'merge', body: { metadata: { finalizers } } } as const;
+  await h.client.patch(MULTI_NIC_NETWORKS, { name: 'net' }, patch);
+  await eventually('published', () => published(h, 'net-192.168.0.0-24')?.spec.allocations.length);
 });
 
 describe('division', () => {

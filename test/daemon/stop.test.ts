@@ -4,12 +4,15 @@ import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { connect, type Socket } from 'node:net';
 import { createFaultPoints } from '../../src/daemon/attach/fault-points.ts';
 import { createLogger } from '../../src/shared/platform/log.ts';
+import { createFakeClock } from '../helpers/fake-clock.ts';
+import { published } from './cluster-scene.ts';
 import { cniRequest, createFakeHost, type Harness, send, startHarness } from './harness.ts';
 
 setDefaultTimeout(120_000);
 /** Far below the grace period of a pod, after which it is killed. */
 const STOP_MS_MAX = 9_000;
 
+const NAME = 'net-192.168.0.0-24';
 const HALF =
   'POST /select HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' +
   'Content-Length: 1000\r\n\r\n{';
@@ -44,6 +47,18 @@ describe('a daemon that is stopped', () => {
     expect(performance.now() - startMs).toBeLessThan(STOP_MS_MAX);
     for (const socket of held) socket.destroy();
     await h[Symbol.asyncDispose]();
+  });
+
+  test('publishes what changed last', async () => {
+    const hostNet = createFakeHost();
+    hostNet.addNetns('/run/netns/c1');
+    // Time stands still: nothing is published because of it.
+    await using h = await startHarness({ hostNet, clock: createFakeClock() });
+    expect((await send(h.socket, cniRequest('ADD'))).status).toBe(200);
+    await h.daemon.idle();
+    expect(published(h, NAME)).toBeUndefined();
+    await h.daemon.stop();
+    expect(published(h, NAME)?.spec.allocations).toHaveLength(1);
   });
 
   test('answers what is under way first', async () => {
