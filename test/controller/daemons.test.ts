@@ -162,6 +162,39 @@ describe('a network', () => {
     expect(writes.length).toBeGreaterThan(0);
     expect(writes.length).toBeLessThanOrEqual(Math.ceil(tookMs / (60 * 5)) + 2);
   });
+
+  test('is not counted again at once because its own last write is told', async () => {
+    await using embedded = await startLab();
+    const { lab, server } = embedded;
+    const statusBatchMs = 1_000;
+    for (const name of ['node-0', 'node-1']) await lab.addHost(name, A);
+    await lab.addNetwork('net', toSpec());
+    await lab.startController({ statusBatchMs });
+    await lab.untilCondition('net', 'Ready', 'True');
+    await untilDaemons(lab, '2/2');
+    // With this all that the start brought about is over.
+    await lab.setDaemonReady('node-1', false);
+    await untilDaemons(lab, '1/2');
+    await lab.setDaemonReady('node-1', true);
+    await untilDaemons(lab, '2/2');
+    const writtenMs: number[] = [];
+    server.faults.add({
+      action: 'delay',
+      delayMs: 200, // another pod changes meanwhile
+      match: ({ method, kind }) => {
+        const isWrite = method === 'PATCH' && kind?.plural === 'multinicnetworks';
+        if (isWrite) writtenMs.push(performance.now());
+        return isWrite;
+      },
+    });
+    await lab.setDaemonReady('node-0', false);
+    await eventually('a first write', () => writtenMs.length === 1);
+    await lab.setDaemonReady('node-0', true);
+    const [one = 0, other = 0] = await eventually('a second write', () =>
+      writtenMs.length === 2 ? writtenMs : undefined,
+    );
+    expect(other - one).toBeGreaterThan(statusBatchMs * 0.9); // timers are exact to a ms or so
+  });
 });
 
 test('the Config counts the nodes that should have a daemon and those that do', async () => {

@@ -67,7 +67,8 @@ export class World {
   #hostsVersion = 0;
   #addressesVersion = 0;
   #hostNets: readonly string[] | undefined;
-  readonly #generations = new Map<string, string>();
+  /** What of each network is more than its status. */
+  readonly #networks = new Map<string, string>();
   /** What of each DaemonSet is more than a count, by key. */
   readonly #daemonSets = new Map<string, string>();
   /** Networks in which a host holds an index. */
@@ -258,16 +259,26 @@ export class World {
     }
   }
 
+  /**
+   * A status that changed, mostly by our own hand, is looked at when counts are: were it looked at
+   * at once, each write would count anew what changed meanwhile, and be followed by the next.
+   */
   #networkChanged(name: string): void {
     this.networks.forget(name);
     this.#addressesVersion++;
     const view = this.#all.networks.get(name);
-    const state = view && `${view.uid} ${view.generation} ${view.isDeleting}`;
-    const isNews = state !== this.#generations.get(name);
-    if (state === undefined) this.#generations.delete(name);
-    else this.#generations.set(name, state);
+    const definition = view && `${view.uid} ${view.generation} ${view.isDeleting} `;
+    const state = view && `${definition}${view.finalizers}`;
+    const known = this.#networks.get(name);
+    if (state === undefined) this.#networks.delete(name);
+    else this.#networks.set(name, state);
+    if (state !== undefined && state === known) {
+      this.#later.add(formatWorkKey('network', name));
+      return;
+    }
     // A definition that comes, goes or changes may make or end an overlap with any other.
-    if (isNews) this.#enqueueNetworks();
+    const isSame = definition !== undefined && known?.startsWith(definition) === true;
+    if (!isSame) this.#enqueueNetworks();
     this.#enqueue('network', name);
   }
 
