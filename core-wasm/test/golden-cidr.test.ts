@@ -61,7 +61,8 @@ describe('the index of an address', () => {
 });
 
 describe('host-subnet mode', () => {
-  for (const row of hostSubnet.blocks) {
+  // A row without hosts is refused before the core is asked.
+  for (const row of hostSubnet.blocks.filter(({ hosts }) => hosts.length > 0)) {
     const count = row.hosts.length;
     test(`${row.netAddress} in 2^${row.hostBits} for ${count} of the hosts`, () => {
       for (const host of row.hosts) {
