@@ -80,7 +80,7 @@ describe(`laws of planning, ${seedTitle}`, () => {
         expect(formatLedger(again.ledger)).toBe(world.ledgerText());
       }
     }
-  }, 30_000);
+  }, 120_000);
 
   test('no prefix of the effects gives one index to two hosts', () => {
     for (let number = 0; number < WORLDS; number++) {
