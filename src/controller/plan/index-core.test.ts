@@ -112,7 +112,8 @@ describe('host indices', () => {
 });
 
 describe('host-subnet mode', () => {
-  for (const row of hostSubnet.blocks) {
+  // Rows without hosts are for the CIDR object, which has no entry then: no index is chosen.
+  for (const row of hostSubnet.blocks.filter(({ hosts }) => hosts.length > 0)) {
     const count = row.hosts.length;
     test(`${row.netAddress} in 2^${row.hostBits} for ${count} of the hosts`, () => {
       const choice = { parents: [cidr(row.vlanCidr)], bits: row.hostBits, excludes: [] };
@@ -125,7 +126,7 @@ describe('host-subnet mode', () => {
     });
   }
 
-  for (const row of hostSubnet.interfaceIndices) {
+  for (const row of hostSubnet.interfaceIndices.filter(({ steps }) => steps.length > 0)) {
     test(row.about, () => {
       const parents = [cidr('0.0.0.0/0')]; // these numbers divide nothing
       play('first-gap', { parents, bits: 16, excludes: [] }, row.steps);
