@@ -44,7 +44,7 @@ const REST_MS_MAX = 5_000;
 /** A pool that pods change is published when it has not changed for so many delays... */
 const QUIET_DELAYS = 3;
 /** ...or has waited for so many. */
-const QUIET_DELAYS_MAX = 15;
+const QUIET_DELAYS_MAX = 5;
 const CONCURRENCY = 8;
 const DEADLINE_MS = 60_000;
 const BACKOFF = { initialMs: 200, maxMs: 30_000 };
