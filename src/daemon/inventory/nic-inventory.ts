@@ -44,14 +44,14 @@ export class Inventory {
    * links as NICs every pod's own veth is one that is skipped.
    */
   refresh(): boolean {
+    const last = this.#snapshot;
     const next = takeSnapshot(this.#sources);
-    if (!isDeepStrictEqual(withoutSkipped(this.#snapshot), withoutSkipped(next))) {
+    if (last === undefined || !isDeepStrictEqual(withoutSkipped(last), withoutSkipped(next))) {
       this.#snapshot = next;
       return true;
     }
-    const { skipped } = next.inventory;
-    const { nics } = this.#read().inventory; // the same object: plans rest on it
-    this.#snapshot = { ...this.#read(), inventory: { nics, skipped } };
+    const { nics } = last.inventory; // the same object: plans rest on it
+    this.#snapshot = { ...last, inventory: { nics, skipped: next.inventory.skipped } };
     return false;
   }
 
@@ -108,9 +108,7 @@ function takeSnapshot(sources: InventorySources): Snapshot {
   };
 }
 
-function withoutSkipped(snapshot: Snapshot | undefined): object | undefined {
-  if (snapshot === undefined) return undefined;
-  const { discovered, interfaces, inventory } = snapshot;
+function withoutSkipped({ discovered, interfaces, inventory }: Snapshot): object {
   return { discovered, interfaces, nics: inventory.nics };
 }
 
